@@ -1,0 +1,94 @@
+//! Calls to a running bursar.
+
+use std::time::Duration;
+
+use awc::Client;
+use awc::error::SendRequestError;
+
+use crate::cli::Failure;
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+const LARGEST_ANSWER: usize = 64 << 20;
+
+/// A server to call.
+pub(super) struct Server {
+    base: String,
+    client: Client,
+}
+
+impl Server {
+    pub(super) fn new(url: &str) -> Result<Self, Failure> {
+        if url.starts_with("https://") {
+            return Err(Failure::Usage(format!(
+                "{url}: this command speaks plain http only; run it beside the server, or through a tunnel, with --url http://127.0.0.1:8787"
+            )));
+        }
+        if !url.starts_with("http://") {
+            return Err(Failure::Usage(format!(
+                "{url} is not a URL such as http://127.0.0.1:8787"
+            )));
+        }
+        let client = Client::builder().timeout(TIMEOUT).finish();
+        Ok(Self { base: url.trim_end_matches('/').to_owned(), client })
+    }
+
+    pub(super) async fn get(&self, path: &str, token: Option<&str>) -> Result<Answer, Failure> {
+        let mut request = self.client.get(format!("{}{path}", self.base));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        Answer::of(request.send().await.map_err(|error| self.unreachable(&error))?).await
+    }
+
+    pub(super) async fn post(
+        &self,
+        path: &str,
+        header: (&str, String),
+        body: Vec<u8>,
+    ) -> Result<Answer, Failure> {
+        let request = self.client.post(format!("{}{path}", self.base)).insert_header(header);
+        let sent = request.content_type("application/json").send_body(body).await;
+        Answer::of(sent.map_err(|error| self.unreachable(&error))?).await
+    }
+
+    fn unreachable(&self, error: &SendRequestError) -> Failure {
+        Failure::Failed(format!(
+            "{} cannot be reached: {error}; is `bursar serve` running there? (--url or BURSAR_URL names another)",
+            self.base
+        ))
+    }
+}
+
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) json: serde_json::Value,
+}
+
+impl Answer {
+    async fn of<S>(mut response: awc::ClientResponse<S>) -> Result<Self, Failure>
+    where
+        S: futures_core::Stream<Item = Result<actix_web::web::Bytes, awc::error::PayloadError>>
+            + Unpin,
+    {
+        let body = response.body().limit(LARGEST_ANSWER).await;
+        let body =
+            body.map_err(|error| Failure::Failed(format!("the answer broke off: {error}")))?;
+        let json = serde_json::from_slice(&body).unwrap_or_default();
+        Ok(Self { status: response.status().as_u16(), json })
+    }
+
+    pub(super) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// What a problem answer says, for people.
+    pub(super) fn problem(&self) -> String {
+        let text = |name: &str| self.json.get(name).and_then(serde_json::Value::as_str);
+        let detail = text("detail").unwrap_or("no details");
+        format!("HTTP {} {}: {detail}", self.status, text("code").unwrap_or("error"))
+    }
+
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.json.get(name).and_then(serde_json::Value::as_str).unwrap_or_default()
+    }
+}

@@ -1,0 +1,20 @@
+//! `bursar completions`
+
+use clap_complete::Shell;
+
+use crate::cli::Failure;
+
+/// Print completions for a shell
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  bursar completions bash > /etc/bash_completion.d/bursar")]
+pub struct Arguments {
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let mut completions = Vec::new();
+    clap_complete::generate(arguments.shell, &mut super::command(), "bursar", &mut completions);
+    print!("{}", String::from_utf8_lossy(&completions));
+    Ok(())
+}

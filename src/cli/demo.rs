@@ -1,0 +1,212 @@
+//! `bursar demo`
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use comfy_table::{Cell, Table, presets};
+use tokio::sync::oneshot;
+
+use crate::app::{Parts, run as run_app};
+use crate::cli::client::Server;
+use crate::cli::{Failure, block_on, serve};
+use crate::clock;
+use crate::pipeline::commit::Limits;
+use crate::pipeline::rules::StripeRules;
+use crate::sandbox::fixture;
+use crate::sandbox::story::{Story, Teller, Told};
+use crate::secret::Secret;
+use crate::store::embedded::{Embedded, Options};
+use crate::stripe::signature::{Verifier, WebhookSecret, sign};
+use crate::token::{Role, Token, Tokens};
+
+const STORY: &str = "scenarios/demo.txt";
+const DEFAULT_PORT: u16 = 8787;
+const SEGMENT_BYTES: u32 = 4 << 20;
+/// Decides the order of delivery, so that every demo is the same.
+const SHUFFLE_SEED: u64 = 11;
+const TOLERANCE_SECONDS: u64 = 300;
+const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// Play a story through a real server on a temporary store, then keep serving
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  bursar demo\n  bursar demo --exit")]
+pub struct Arguments {
+    /// Stop after the story; exit 0 only if every expected status was reached
+    #[arg(long)]
+    exit: bool,
+}
+
+/// A folder that is gone when the demo is.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// What the demo's server knows and its visitor needs.
+struct Keys {
+    secret: String,
+    reader: String,
+    operator: String,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    crate::telemetry::start("warn", false);
+    let keys = Keys {
+        secret: super::token::new("whsec_")?,
+        reader: super::token::new("demo_reader_")?,
+        operator: super::token::new("demo_operator_")?,
+    };
+    let folder = std::env::temp_dir().join(super::token::new("bursar-demo-")?);
+    let folder = Temporary(folder);
+    let options = Options { segment_bytes: SEGMENT_BYTES };
+    let store = Embedded::open(&folder.0, options, Arc::new(StripeRules), &mut |_| {})?;
+    let listener = listen()?;
+    let address = listener.local_addr().map_err(|error| Failure::Failed(error.to_string()))?;
+    let result = block_on(async {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stop_signal = async move {
+            tokio::select! {
+                _ = stopped => {}
+                () = serve::stop_signal() => {}
+            }
+        };
+        let parts = parts(&keys)?;
+        let running =
+            tokio::task::spawn_local(run_app(listener, Arc::new(store), parts, stop_signal));
+        let told = tell(address, &keys).await;
+        if arguments.exit || told.is_err() {
+            stop.send(()).ok();
+        } else {
+            invite(address, &keys, &folder.0);
+            std::mem::forget(stop);
+        }
+        let ended = running.await.map_err(|error| Failure::Failed(error.to_string()))?;
+        ended.map_err(|error| Failure::Failed(error.to_string()))?;
+        told
+    });
+    drop(folder);
+    result
+}
+
+/// The usual port, or a free one when that is taken.
+fn listen() -> Result<TcpListener, Failure> {
+    let at = |port| TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    at(DEFAULT_PORT)
+        .or_else(|_| at(0))
+        .map_err(|error| Failure::Failed(format!("no address to listen on: {error}")))
+}
+
+fn parts(keys: &Keys) -> Result<Parts, Failure> {
+    let secret = WebhookSecret::new("demo", Secret::new(keys.secret.clone()));
+    let token = |role: Role, token: &str| Token::new(role, role.word(), token).ok_or(Failure::Said);
+    Ok(Parts {
+        verifier: Verifier::new(&[secret], TOLERANCE_SECONDS),
+        tokens: Tokens(vec![
+            token(Role::Reader, &keys.reader)?,
+            token(Role::Operator, &keys.operator)?,
+        ]),
+        insecure_no_auth: false,
+        livemode: false,
+        max_body_bytes: MAX_BODY_BYTES,
+        limits: Limits::default(),
+    })
+}
+
+/// Delivers the story, shuffled and with duplicates, and checks what came of it.
+async fn tell(address: SocketAddr, keys: &Keys) -> Result<(), Failure> {
+    let server = Server::new(&format!("http://{address}"))?;
+    let text = fixture(STORY).map(String::from_utf8_lossy).unwrap_or_default();
+    let story =
+        Story::parse(&text).map_err(|error| Failure::Failed(format!("{STORY}: {error}")))?;
+    println!("{}", story.title);
+    println!(
+        "bursar listens on http://{address}; the events arrive shuffled, some of them twice.\n"
+    );
+    deliver(&server, keys, &story).await?;
+
+    let mut table = table(&["object", "status", "as it should be"]);
+    let mut wrong = Vec::new();
+    for expectation in story.final_expectations() {
+        let answer = server.get(&expectation.path(), Some(&keys.reader)).await?;
+        let checked = expectation.check(answer.status, &answer.json);
+        let id = answer.text("id").to_owned();
+        if !id.is_empty() && expectation.text.contains(" is ") {
+            let mark = if checked.is_ok() { "yes" } else { "NO" };
+            table.add_row([Cell::new(id), Cell::new(remarks(&answer.json)), Cell::new(mark)]);
+        }
+        wrong.extend(checked.err());
+    }
+    println!("{table}\n");
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    wrong.iter().for_each(|wrong| println!("not as expected: {wrong}"));
+    Err(Failure::Failed(format!("{} expectations of the story do not hold", wrong.len())))
+}
+
+async fn deliver(server: &Server, keys: &Keys, story: &Story) -> Result<(), Failure> {
+    let length = u64::try_from(story.lines.len()).unwrap_or(0);
+    let mut teller = Teller::new(clock::now().unix_seconds().saturating_sub(length), "demo");
+    let told: Result<Vec<Told>, String> =
+        story.deliveries().map(|delivery| teller.tell(delivery)).collect();
+    let told = told.map_err(Failure::Failed)?;
+    let mut order: Vec<(usize, &Told)> = told.iter().enumerate().collect();
+    let again: Vec<(usize, &Told)> = order.iter().copied().step_by(4).collect();
+    order.extend(again);
+    fastrand::Rng::with_seed(SHUFFLE_SEED).shuffle(&mut order);
+
+    let mut table = table(&["arrived", "sent", "event", "about", "outcome"]);
+    for (place, (index, event)) in order.into_iter().enumerate() {
+        let now = clock::now().signed_seconds();
+        let signature = sign(&keys.secret, &event.body, now);
+        let header = ("Stripe-Signature", signature);
+        let answer = server.post("/webhooks/stripe", header, event.body.clone()).await?;
+        if !answer.is_success() {
+            return Err(Failure::Failed(format!("{}: {}", event.event_id, answer.problem())));
+        }
+        table.add_row([
+            (place + 1).to_string(),
+            (index + 1).to_string(),
+            event.event_type.clone(),
+            event.object.clone(),
+            answer.text("outcome").to_owned(),
+        ]);
+    }
+    println!("{table}\n");
+    Ok(())
+}
+
+/// The status, and what else of an object a person would want to know.
+fn remarks(object: &serde_json::Value) -> String {
+    let is = |name: &str| object.get(name) == Some(&serde_json::Value::Bool(true));
+    let status = object.get("status").and_then(serde_json::Value::as_str).unwrap_or("?");
+    let marks = [("payable", is("payable")), ("failed_after_paid", is("failed_after_paid"))];
+    let marks = marks.into_iter().filter(|(_, is)| *is).map(|(name, _)| format!(", {name}"));
+    format!("{status}{}", marks.collect::<String>())
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header.to_vec());
+    table
+}
+
+fn invite(address: SocketAddr, keys: &Keys, folder: &std::path::Path) {
+    println!("Still serving; Ctrl-C ends it and removes {}.", folder.display());
+    println!("  webhook secret  {}", keys.secret);
+    println!("  reader token    {}", keys.reader);
+    println!("  operator token  {}\n", keys.operator);
+    println!("Try:");
+    let curl = |token: &str, path: &str| {
+        println!("  curl -H 'Authorization: Bearer {token}' 'http://{address}{path}'");
+    };
+    curl(&keys.reader, "/v1/accounts");
+    curl(&keys.reader, "/v1/accounts/acct_1TQx8RGh4NwJ6pLd/history");
+    curl(&keys.reader, "/v1/payouts?status=failed");
+    curl(&keys.reader, "/v1/summary");
+    println!("  bursar replay fixtures/events --url http://{address} --token {}", keys.operator);
+}

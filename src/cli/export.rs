@@ -1,0 +1,47 @@
+//! `bursar export`
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::cli::meter::Meter;
+use crate::cli::settings::SettingFlags;
+use crate::cli::{Failure, block_on, open_store, store_folder};
+use crate::pipeline::portable;
+use crate::store::SharedStore;
+
+/// Write every stored event as a line of JSON (the server is stopped)
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  bursar export events.jsonl\n  bursar export | zstd > events.jsonl.zst"
+)]
+pub struct Arguments {
+    /// File to write; `-` is stdout
+    #[arg(default_value = "-")]
+    file: PathBuf,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let (folder, _) = store_folder(&arguments.settings)?;
+    let store: SharedStore = Arc::new(open_store(&folder)?);
+    let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(if arguments.file.as_os_str() == "-" {
+        Box::new(std::io::stdout())
+    } else {
+        let file = File::create(&arguments.file).map_err(|error| {
+            Failure::Failed(format!("{} cannot be written: {error}", arguments.file.display()))
+        })?;
+        Box::new(file)
+    });
+    let mut meter = Meter::new("events exported");
+    let count = block_on(async {
+        let count = portable::export(&store, &mut out, &mut |count| meter.at(count)).await;
+        store.close().await?;
+        count.map_err(|error| Failure::Failed(error.to_string()))
+    })?;
+    meter.clear();
+    eprintln!("exported {count} events");
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! `bursar import`
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::cli::meter::Meter;
+use crate::cli::settings::SettingFlags;
+use crate::cli::{Failure, block_on, store_folder};
+use crate::clock;
+use crate::config::Checker;
+use crate::pipeline::portable::{self, Defaults, Imported};
+use crate::pipeline::rules::StripeRules;
+use crate::store::SharedStore;
+use crate::store::embedded::{Embedded, Options};
+
+/// Read events that `export` wrote into a store, new or not (the server is stopped)
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  bursar import events.jsonl --store ./new-data\n  zstd -dc events.jsonl.zst | bursar import -"
+)]
+pub struct Arguments {
+    /// Files to read; `-` is stdin
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let (folder, settings) = store_folder(&arguments.settings)?;
+    let mut checker = Checker::new(&settings);
+    let livemode = checker.livemode();
+    checker.finish()?;
+    let mut readers = Vec::new();
+    for path in &arguments.files {
+        readers.push((path, open(path)?));
+    }
+    let mut recovering = Meter::new("recovering");
+    let opened = Embedded::open(&folder, Options::default(), Arc::new(StripeRules), &mut |count| {
+        recovering.at(count);
+    });
+    let store: SharedStore = Arc::new(opened?);
+    recovering.clear();
+
+    let defaults = Defaults { now: clock::now(), livemode: livemode.unwrap_or(true) };
+    let mut meter = Meter::new("events imported");
+    let mut total = Imported::default();
+    let result = block_on(async {
+        for (path, reader) in readers {
+            let done = total.new + total.known;
+            let mut progress = |count| meter.at(done + count);
+            let imported = portable::import(&store, reader, &defaults, &mut progress);
+            let imported = imported
+                .await
+                .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
+            total.new += imported.new;
+            total.known += imported.known;
+            total.parked += imported.parked;
+        }
+        Ok(())
+    });
+    meter.clear();
+    block_on(store.close())?;
+    let Imported { new, known, parked } = total;
+    println!("imported {new} events, {parked} of them parked; {known} were known already");
+    result
+}
+
+fn open(path: &Path) -> Result<Box<dyn BufRead>, Failure> {
+    if path.as_os_str() == "-" {
+        return Ok(Box::new(BufReader::new(std::io::stdin())));
+    }
+    match File::open(path) {
+        Ok(file) => Ok(Box::new(BufReader::new(file))),
+        Err(error) => Err(Failure::Usage(format!("{} cannot be read: {error}", path.display()))),
+    }
+}

@@ -1,0 +1,49 @@
+//! `bursar rebuild`
+
+use crate::cli::meter::Meter;
+use crate::cli::settings::SettingFlags;
+use crate::cli::{Failure, must_exist, open_store, store_folder};
+use crate::pipeline::rules::StripeRules;
+use crate::store::embedded::{Embedded, Options};
+
+/// Differences that are named.
+const SHOWN: usize = 50;
+
+/// Recompute everything derived from the stored events (the server is stopped)
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  bursar rebuild --store ./bursar-data\n  bursar rebuild --check"
+)]
+pub struct Arguments {
+    /// Recompute beside what is there and report differences; exit 1 if there are any
+    #[arg(long)]
+    check: bool,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let (folder, _) = store_folder(&arguments.settings)?;
+    let mut meter = Meter::new("records folded");
+    if arguments.check {
+        let store = open_store(&folder)?;
+        let check = store.check(SHOWN, &mut |count| meter.at(count))?;
+        meter.clear();
+        return if check.differences.is_empty() {
+            println!("{} derived rows compared: no differences", check.rows);
+            Ok(())
+        } else {
+            check.differences.iter().for_each(|difference| println!("{difference}"));
+            Err(Failure::Failed(
+                "the derived records differ from what the journal gives; `bursar rebuild` puts them right"
+                    .to_owned(),
+            ))
+        };
+    }
+    must_exist(&folder)?;
+    let records =
+        Embedded::rebuild(&folder, Options::default(), &StripeRules, &mut |count| meter.at(count))?;
+    meter.clear();
+    println!("rebuilt everything derived from {records} journal records");
+    Ok(())
+}

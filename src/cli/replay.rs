@@ -1,0 +1,268 @@
+//! `bursar replay`
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::cli::client::{Answer, Server};
+use crate::cli::settings::SettingFlags;
+use crate::cli::{Failure, block_on, healthcheck};
+use crate::clock;
+use crate::config::{Checker, NamedSecret};
+use crate::stripe::signature::sign;
+
+/// What one request to `POST /v1/replays` carries.
+const EVENTS_PER_REQUEST: usize = 200;
+const BYTES_PER_REQUEST: usize = 8 << 20;
+
+/// Deliver event files to a running server
+///
+/// A PATH is a .json file with one event or an array of events, a .jsonl file with one a line,
+/// or a folder of such files, walked in name order.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  bursar replay fixtures/events --token $TOKEN\n  bursar replay events.jsonl --dry-run\n  bursar replay fixtures/events --sign --shuffle 7 --duplicate 1"
+)]
+pub struct Arguments {
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Server to call [env: BURSAR_URL] [default: the configured bind address]
+    #[arg(long)]
+    url: Option<String>,
+    /// Token with the role operator [env: BURSAR_TOKEN]
+    #[arg(long)]
+    token: Option<String>,
+    /// Deliver through the webhook route, signed with a webhook secret
+    #[arg(long, conflicts_with = "dry_run")]
+    sign: bool,
+    /// Name of the secret to sign with [default: the first]
+    #[arg(long, value_name = "NAME", requires = "sign")]
+    secret: Option<String>,
+    /// Say what would change, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Deliver in an order that this number decides
+    #[arg(long, value_name = "SEED")]
+    shuffle: Option<u64>,
+    /// Deliver every event this many times more
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    duplicate: usize,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+/// What came of a replay.
+#[derive(Default)]
+struct Tally {
+    outcomes: BTreeMap<String, usize>,
+    refused: Vec<String>,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let settings = arguments.settings.gather();
+    let mut checker = Checker::new(&settings);
+    let url = match arguments.url.clone().or_else(|| checker.optional("url")) {
+        Some(url) => Some(url),
+        None => checker.bind().map(healthcheck::url),
+    };
+    let token = arguments.token.clone().or_else(|| checker.optional("token"));
+    let secrets = if arguments.sign { checker.webhook_secrets() } else { None };
+    checker.finish()?;
+    let url = url.ok_or(Failure::Said)?;
+
+    let mut events = Vec::new();
+    for path in &arguments.paths {
+        read_path(path, &mut events)?;
+    }
+    if events.is_empty() {
+        return Err(Failure::Usage("no event files were found there".to_owned()));
+    }
+    let mut order: Vec<&Event> = events
+        .iter()
+        .flat_map(|event| std::iter::repeat_n(event, arguments.duplicate + 1))
+        .collect();
+    if let Some(seed) = arguments.shuffle {
+        fastrand::Rng::with_seed(seed).shuffle(&mut order);
+    }
+    let mut tally = Tally::default();
+    block_on(async {
+        let server = Server::new(&url)?;
+        match secrets {
+            Some(secrets) => {
+                let secret = choose(secrets, arguments.secret.as_deref())?;
+                deliver(&server, &secret, &order, &mut tally).await
+            }
+            None => post(&server, token, arguments.dry_run, &order, &mut tally).await,
+        }
+    })?;
+    tally.report(arguments.dry_run)
+}
+
+fn choose(secrets: Vec<NamedSecret>, name: Option<&str>) -> Result<NamedSecret, Failure> {
+    let names: Vec<String> = secrets.iter().map(|secret| secret.name.clone()).collect();
+    let wanted = |secret: &NamedSecret| name.is_none_or(|name| secret.name == name);
+    secrets.into_iter().find(wanted).ok_or_else(|| {
+        Failure::Usage(format!(
+            "no webhook secret is named {}; there are: {}",
+            name.unwrap_or_default(),
+            names.join(", ")
+        ))
+    })
+}
+
+/// Delivers one by one, as Stripe would.
+async fn deliver(
+    server: &Server,
+    secret: &NamedSecret,
+    events: &[&Event],
+    tally: &mut Tally,
+) -> Result<(), Failure> {
+    for event in events {
+        let now = clock::now().signed_seconds();
+        let signature = sign(secret.value.expose(), event.body.as_bytes(), now);
+        let header = ("Stripe-Signature", signature);
+        let answer = server.post("/webhooks/stripe", header, event.body.clone().into()).await?;
+        if answer.is_success() {
+            tally.count(answer.text("outcome"));
+        } else {
+            tally.refused.push(format!("{}: {}", event.place, answer.problem()));
+        }
+    }
+    Ok(())
+}
+
+/// Hands the events in through the operator's route, many at a time.
+async fn post(
+    server: &Server,
+    token: Option<String>,
+    dry_run: bool,
+    events: &[&Event],
+    tally: &mut Tally,
+) -> Result<(), Failure> {
+    let path = if dry_run { "/v1/replays?dry_run=true" } else { "/v1/replays" };
+    let bearer = format!("Bearer {}", token.unwrap_or_default());
+    let mut rest = events;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = |event: &&&Event| {
+            bytes += event.body.len();
+            bytes <= BYTES_PER_REQUEST
+        };
+        let count = rest.iter().take(EVENTS_PER_REQUEST).take_while(fits).count().max(1);
+        let (chunk, later) = rest.split_at(count);
+        rest = later;
+        let answer = server.post(path, ("Authorization", bearer.clone()), body_of(chunk)).await?;
+        if answer.is_success() {
+            tally.count_all(&answer);
+        } else if matches!(answer.status, 401 | 403) {
+            return Err(Failure::Failed(format!(
+                "{}; give a token with the role operator by --token or BURSAR_TOKEN",
+                answer.problem()
+            )));
+        } else if let [event] = chunk {
+            tally.refused.push(format!("{}: {}", event.place, answer.problem()));
+        } else {
+            // All were refused because of one: find it by handing them in singly.
+            for event in chunk {
+                let header = ("Authorization", bearer.clone());
+                let answer = server.post(path, header, body_of(&[event])).await?;
+                if answer.is_success() {
+                    tally.count_all(&answer);
+                } else {
+                    tally.refused.push(format!("{}: {}", event.place, answer.problem()));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn body_of(events: &[&Event]) -> Vec<u8> {
+    let bodies: Vec<&str> = events.iter().map(|event| event.body.as_str()).collect();
+    format!("{{\"reason\":\"bursar replay\",\"events\":[{}]}}", bodies.join(",")).into_bytes()
+}
+
+impl Tally {
+    fn count(&mut self, outcome: &str) {
+        *self.outcomes.entry(outcome.to_owned()).or_default() += 1;
+    }
+
+    fn count_all(&mut self, answer: &Answer) {
+        let results = answer.json.get("results").and_then(Value::as_array);
+        for result in results.into_iter().flatten() {
+            self.count(result.get("outcome").and_then(Value::as_str).unwrap_or("unknown"));
+        }
+    }
+
+    fn report(&self, dry_run: bool) -> Result<(), Failure> {
+        let counts = self.outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}"));
+        let counts: Vec<String> = counts.collect();
+        let total: usize = self.outcomes.values().sum();
+        let done = if dry_run { "would deliver" } else { "delivered" };
+        println!("{done} {total} events: {}", counts.join(", "));
+        if self.outcomes.contains_key("parked") {
+            eprintln!(
+                "warning: parked events were stored but could not be used; GET /v1/events?outcome=parked says why"
+            );
+        }
+        if self.refused.is_empty() {
+            return Ok(());
+        }
+        self.refused.iter().for_each(|refused| eprintln!("refused: {refused}"));
+        Err(Failure::Failed(format!("{} events were refused", self.refused.len())))
+    }
+}
+
+/// An event file's event, byte for byte, and where it stands.
+struct Event {
+    place: String,
+    body: String,
+}
+
+fn read_path(path: &Path, events: &mut Vec<Event>) -> Result<(), Failure> {
+    if !path.is_dir() {
+        return read_file(path, events);
+    }
+    let entries = std::fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let mut entries = entries.map_err(|error| unreadable(path, &error))?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let is_events =
+            path.extension().is_some_and(|ending| ending == "json" || ending == "jsonl");
+        if path.is_dir() || is_events {
+            read_path(&path, events)?;
+        }
+    }
+    Ok(())
+}
+
+fn read_file(path: &Path, events: &mut Vec<Event>) -> Result<(), Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    if path.extension().is_some_and(|ending| ending == "jsonl") {
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+        events.extend(lines.map(|(index, line)| Event {
+            place: format!("{} line {}", path.display(), index + 1),
+            body: line.to_owned(),
+        }));
+        return Ok(());
+    }
+    if !text.trim_start().starts_with('[') {
+        events.push(Event { place: path.display().to_string(), body: text });
+        return Ok(());
+    }
+    let items: Vec<&RawValue> = serde_json::from_str(&text).map_err(|error| {
+        Failure::Usage(format!("{} is not an array of events: {error}", path.display()))
+    })?;
+    events.extend(items.into_iter().enumerate().map(|(index, item)| Event {
+        place: format!("{} item {index}", path.display()),
+        body: item.get().to_owned(),
+    }));
+    Ok(())
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::Usage(format!("{} cannot be read: {error}", path.display()))
+}

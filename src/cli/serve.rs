@@ -1,0 +1,137 @@
+//! `bursar serve`
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::{Parts, run as run_app};
+use crate::cli::meter::Meter;
+use crate::cli::settings::SettingFlags;
+use crate::cli::{Failure, block_on};
+use crate::config::{Checker, Settings};
+use crate::pipeline::commit::Limits;
+use crate::pipeline::rules::StripeRules;
+use crate::store::embedded::{Embedded, Options};
+
+/// Run the service
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  BURSAR_WEBHOOK_SECRETS=platform=whsec_... BURSAR_TOKENS=reader=... bursar serve"
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+/// Everything that a start needs, checked.
+struct Start {
+    listener: TcpListener,
+    folder: PathBuf,
+    address_out: Option<PathBuf>,
+    parts: Parts,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let settings = arguments.settings.gather();
+    let start = check(&settings)?;
+    settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let mut meter = Meter::new("recovering");
+    let rules = Arc::new(StripeRules);
+    let store = Embedded::open(&start.folder, Options::default(), rules, &mut |n| meter.at(n))?;
+    meter.clear();
+
+    let address =
+        start.listener.local_addr().map_err(|error| Failure::Failed(error.to_string()))?;
+    if let Some(path) = &start.address_out {
+        std::fs::write(path, format!("{address}\n")).map_err(|error| {
+            Failure::Failed(format!("the address cannot be written to {}: {error}", path.display()))
+        })?;
+    }
+    if start.parts.insecure_no_auth {
+        tracing::warn!("BURSAR_INSECURE_NO_AUTH is set: whoever can connect can read and replay");
+    }
+    tracing::info!(%address, store = %start.folder.display(), "bursar is listening on http://{address}");
+    block_on(async {
+        run_app(start.listener, Arc::new(store), start.parts, stop_signal())
+            .await
+            .map_err(|error| Failure::Failed(error.to_string()))
+    })?;
+    tracing::info!("stopped; everything acknowledged is stored");
+    Ok(())
+}
+
+/// Collects all that keeps bursar from starting: settings, address and store alike.
+fn check(settings: &Settings) -> Result<Start, Failure> {
+    let mut checker = Checker::new(settings);
+    let bind = checker.bind();
+    let folder = checker.store();
+    let verifier = checker.verifier();
+    let tokens = checker.tokens(bind);
+    let livemode = checker.livemode();
+    let max_body_bytes = checker.max_body_bytes();
+    let log = checker.log();
+    let address_out = checker.optional("address_out").map(PathBuf::from);
+    let wrong_settings = checker.has_problems();
+    let listener = bind.and_then(|bind| listen(bind, &mut checker));
+    if let Some(Err(error)) = folder.as_ref().map(|folder| Embedded::probe(folder)) {
+        checker.problem(error.to_string());
+    }
+    checker.finish().map_err(|problems| {
+        if wrong_settings {
+            Failure::Usage(problems.to_string())
+        } else {
+            Failure::Failed(problems.to_string())
+        }
+    })?;
+
+    let (Some(listener), Some(folder), Some(verifier), Some((tokens, insecure_no_auth))) =
+        (listener, folder, verifier, tokens)
+    else {
+        return Err(Failure::Said);
+    };
+    let (Some(livemode), Some(max_body_bytes), Some((filter, json))) =
+        (livemode, max_body_bytes, log)
+    else {
+        return Err(Failure::Said);
+    };
+    crate::telemetry::start(&filter, json);
+    let limits = Limits::default();
+    let parts = Parts { verifier, tokens, insecure_no_auth, livemode, max_body_bytes, limits };
+    Ok(Start { listener, folder, address_out, parts })
+}
+
+fn listen(bind: SocketAddr, checker: &mut Checker<'_>) -> Option<TcpListener> {
+    match TcpListener::bind(bind) {
+        Ok(listener) => Some(listener),
+        Err(error) => {
+            checker.problem(format!(
+                "the address {bind} cannot be used: {error}; choose another with BURSAR_BIND"
+            ));
+            None
+        }
+    }
+}
+
+/// Ready at the first SIGTERM or Ctrl-C; at the second the process ends at once.
+pub(super) async fn stop_signal() {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be received; stop bursar with kill -9, which is safe");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: answering what is under way; a second signal stops at once");
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::exit(130);
+    });
+}

@@ -1,0 +1,267 @@
+//! Folding accounts: whole snapshots, capability reports that change one fact of them, and
+//! authorization events that stand beside them.
+//!
+//! What the chain of changes leaves open is never guessed in favour of paying: if the possible
+//! ends of a second differ in payability, the last report of the sequence that does not let
+//! money move counts.
+
+use std::collections::BTreeMap;
+
+use crate::domain::account::{Account, Authorization, Capability, Facts, Profile, Snapshot};
+use crate::domain::event::{Says, Standing};
+use crate::domain::fold::{Folder, Said, State};
+use crate::domain::lifecycle::Step;
+use crate::domain::order::chain::{self, Chain};
+
+pub(super) fn second(folder: &mut Folder<'_>, indexes: &[usize]) {
+    let reports = folder.select(indexes, Some);
+    for standing in [Standing::Created, Standing::Ordinary, Standing::Observed] {
+        let of_this = reports.iter().filter(|report| report.standing == standing);
+        let group: Vec<usize> = of_this.map(|report| report.index).collect();
+        if !group.is_empty() {
+            Group::of(folder, &group).fold(folder);
+        }
+    }
+    let overtaken_by_fetched = reports
+        .iter()
+        .find(|report| Some(report.index) == folder.watched)
+        .is_some_and(|watched| reports.iter().any(|other| fetched_something_else(watched, other)));
+    folder.overtaken |= overtaken_by_fetched;
+}
+
+fn fetched_something_else(watched: &Said<'_, &Says>, other: &Said<'_, &Says>) -> bool {
+    let differs = match (watched.what, other.what) {
+        (Says::Account(snapshot), Says::Account(fetched)) => snapshot.profile != fetched.profile,
+        (Says::Capability(capability), Says::Account(fetched)) => !fetched.profile.says(capability),
+        _ => false,
+    };
+    watched.standing < other.standing && differs
+}
+
+/// Reports of one second and one standing.
+struct Group<'a> {
+    snapshots: Vec<Said<'a, &'a Snapshot>>,
+    chain: Chain,
+    /// Capability reports that an account report of the second says as well, by the index of the
+    /// last such report in the chain.
+    contained: BTreeMap<usize, Vec<Said<'a, &'a Capability>>>,
+    /// The others; nothing says where in the second they belong.
+    open: Vec<Said<'a, &'a Capability>>,
+    /// Deauthorizations last.
+    authorizations: Vec<Said<'a, Authorization>>,
+}
+
+/// One place in the order of a group.
+#[derive(Clone, Copy)]
+enum Place<'g> {
+    Snapshot(usize, &'g Snapshot),
+    Contained(usize),
+    Capability(usize, &'g Capability),
+    Authorization(usize, Authorization),
+}
+
+impl<'a> Group<'a> {
+    fn of(folder: &mut Folder<'a>, indexes: &[usize]) -> Self {
+        let snapshots = folder.select(indexes, |says| {
+            if let Says::Account(snapshot) = says { Some(&**snapshot) } else { None }
+        });
+        let capabilities = folder.select(indexes, |says| {
+            if let Says::Capability(capability) = says { Some(capability) } else { None }
+        });
+        let mut authorizations = folder.select(indexes, |says| {
+            if let Says::Authorization(authorization) = says { Some(*authorization) } else { None }
+        });
+        authorizations.sort_by_key(|said| (said.what, said.id));
+
+        let reports: Vec<(&str, &Snapshot)> = snapshots.iter().map(|s| (s.id, s.what)).collect();
+        let chain = chain::order(&reports, &folder.ends);
+        let mut group =
+            Self { snapshots, chain, contained: BTreeMap::new(), open: Vec::new(), authorizations };
+        group.place(capabilities);
+        group.watch(folder);
+        group
+    }
+
+    fn in_chain(&self) -> impl DoubleEndedIterator<Item = &Said<'a, &'a Snapshot>> {
+        self.chain.order.sequence.iter().filter_map(|&place| self.snapshots.get(place))
+    }
+
+    fn place(&mut self, mut capabilities: Vec<Said<'a, &'a Capability>>) {
+        capabilities.sort_by_key(|said| said.id);
+        for said in capabilities {
+            let container = self.in_chain().rfind(|snapshot| snapshot.what.profile.says(said.what));
+            match container.map(|snapshot| snapshot.index) {
+                Some(index) => self.contained.entry(index).or_default().push(said),
+                None => self.open.push(said),
+            }
+        }
+    }
+
+    /// Answers whether the rules put the watched report before one that says something else.
+    fn watch(&self, folder: &mut Folder<'_>) {
+        let place_of = |index| self.snapshots.iter().position(|s| Some(s.index) == index);
+        if let Some(watched) = place_of(folder.watched) {
+            let profile = |place: usize| self.snapshots.get(place).map(|s| &s.what.profile);
+            folder.overtaken |= (0..self.snapshots.len()).any(|other| {
+                self.chain.precedes(watched, other) && profile(watched) != profile(other)
+            });
+        }
+        let is_watched = |said: &&Said<'_, Authorization>| Some(said.index) == folder.watched;
+        if let Some(watched) = self.authorizations.iter().find(is_watched) {
+            folder.overtaken |= self.authorizations.iter().any(|other| watched.what < other.what);
+        }
+    }
+
+    /// Of the orders that the rules leave open, the one with the smallest sequence of ids.
+    fn sequence(&self) -> Vec<Place<'a>> {
+        let mut snapshots = self.in_chain().peekable();
+        let mut open = self.open.iter().peekable();
+        let mut authorizations = self.authorizations.iter().peekable();
+        let mut sequence = Vec::new();
+        loop {
+            let next = [
+                snapshots.peek().map(|said| said.id),
+                open.peek().map(|said| said.id),
+                authorizations.peek().map(|said| said.id),
+            ];
+            let Some(smallest) = next.iter().flatten().min().copied() else { return sequence };
+            if let Some(said) = snapshots.next_if(|said| said.id == smallest) {
+                sequence.push(Place::Snapshot(said.index, said.what));
+                let contained = self.contained.get(&said.index).into_iter().flatten();
+                sequence.extend(contained.map(|said| Place::Contained(said.index)));
+            } else if let Some(said) = open.next_if(|said| said.id == smallest) {
+                sequence.push(Place::Capability(said.index, said.what));
+            } else if let Some(said) = authorizations.next() {
+                sequence.push(Place::Authorization(said.index, said.what));
+            }
+        }
+    }
+
+    /// The facts in which the second can have ended. `held` is the profile before it.
+    fn possible_ends(&self, held: Option<&Profile>) -> Vec<Facts> {
+        let words: Vec<&str> = self
+            .open
+            .iter()
+            .filter(|said| said.what.decides_payability())
+            .map(|said| said.what.status.as_str())
+            .collect();
+        let with_words = |facts: &Facts| -> Vec<Facts> {
+            words.iter().map(|word| facts.with_transfers(word)).collect()
+        };
+        if self.snapshots.is_empty() {
+            return held.map(|held| with_words(&held.facts)).unwrap_or_default();
+        }
+        let mut ends = Vec::new();
+        for end in self.chain.order.ends.iter().filter_map(|&place| self.snapshots.get(place)) {
+            let facts = &end.what.profile.facts;
+            ends.push(facts.clone());
+            ends.extend(with_words(facts));
+        }
+        ends
+    }
+
+    fn fold(&self, folder: &mut Folder<'_>) {
+        let sequence = self.sequence();
+        let before = held(folder);
+        let ends = self.possible_ends(before.as_ref().and_then(|held| held.profile.as_ref()));
+        let chosen = if differ(&ends, Facts::payable) {
+            self.last_that_does_not_pay(&sequence, before.and_then(|held| held.profile))
+        } else {
+            None
+        };
+
+        let mut settled = false;
+        for place in &sequence {
+            let account = held(folder);
+            let mut next =
+                account.clone().unwrap_or(Account { deauthorized: false, profile: None });
+            let counts = !settled && !matches!(place, Place::Contained(_));
+            match (*place, &chosen) {
+                (place, Some((index, profile))) if place.index() == *index => {
+                    next.profile = Some(profile.clone());
+                    settled = true;
+                }
+                (Place::Authorization(_, authorization), _) => {
+                    next.deauthorized = authorization == Authorization::Revoked;
+                }
+                (Place::Capability(_, capability), _)
+                    if !(settled && capability.decides_payability()) =>
+                {
+                    next.profile = next.profile.map(|profile| profile.with(capability));
+                }
+                (Place::Snapshot(_, snapshot), _) if !settled => {
+                    next.profile = Some(snapshot.profile.clone());
+                }
+                (Place::Snapshot(..) | Place::Capability(..) | Place::Contained(_), _) => {}
+            }
+            let step = match &account {
+                None => Step::First,
+                Some(account) if *account == next => Step::Repeat,
+                Some(_) => Step::Advance,
+            };
+            folder.note(place.index(), step, State::Account(Box::new(next)), counts);
+        }
+        self.conclude(folder, ends);
+    }
+
+    /// Sets or clears the mark, and remembers where the second may have ended.
+    fn conclude(&self, folder: &mut Folder<'_>, ends: Vec<Facts>) {
+        let ambiguous = differ(&ends, |facts| (facts.payable(), facts.status()));
+        if self.snapshots.is_empty() {
+            // A capability says too little to clear a mark, or to rule an earlier end out.
+            if ambiguous {
+                folder.mark(true);
+            }
+        } else {
+            folder.mark(ambiguous);
+            folder.ends.clear();
+        }
+        for end in ends {
+            if !folder.ends.contains(&end) {
+                folder.ends.push(end);
+            }
+        }
+    }
+
+    /// The last report of the sequence that does not let money move, and what the account is if
+    /// it counts.
+    fn last_that_does_not_pay(
+        &self,
+        sequence: &[Place<'a>],
+        before: Option<Profile>,
+    ) -> Option<(usize, Profile)> {
+        let base = self.in_chain().next_back().map(|said| said.what.profile.clone()).or(before);
+        let result = |place: &Place<'_>| match place {
+            Place::Snapshot(index, snapshot) => Some((*index, snapshot.profile.clone())),
+            Place::Capability(index, capability) if capability.decides_payability() => {
+                base.as_ref().map(|base| (*index, base.with(capability)))
+            }
+            Place::Capability(..) | Place::Contained(_) | Place::Authorization(..) => None,
+        };
+        sequence.iter().rev().filter_map(result).find(|(_, profile)| !profile.facts.payable())
+    }
+}
+
+impl Place<'_> {
+    fn index(self) -> usize {
+        match self {
+            Self::Snapshot(index, _)
+            | Self::Contained(index)
+            | Self::Capability(index, _)
+            | Self::Authorization(index, _) => index,
+        }
+    }
+}
+
+fn held(folder: &Folder<'_>) -> Option<Account> {
+    match folder.held.as_ref().map(|held| &held.state) {
+        Some(State::Account(account)) => Some((**account).clone()),
+        _ => None,
+    }
+}
+
+fn differ<T: PartialEq>(ends: &[Facts], of: impl Fn(&Facts) -> T) -> bool {
+    let mut values = ends.iter().map(of);
+    let first = values.next();
+    values.any(|value| Some(value) != first)
+}

@@ -1,0 +1,143 @@
+//! The only place where a failure becomes a status code.
+//!
+//! Errors are `application/problem+json` (RFC 9457) with a stable `code` for programs beside the
+//! sentence for people.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::{HttpResponse, ResponseError};
+use serde_json::json;
+
+use crate::pipeline::commit::CommitError;
+use crate::pipeline::receive::ReceiveError;
+use crate::pipeline::replay::ReplayError;
+use crate::store::StoreError;
+use crate::stripe::signature::SignatureError;
+
+/// Stripe retries by its own schedule; other callers may follow this.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    #[error(transparent)]
+    Receive(#[from] ReceiveError),
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("send `Authorization: Bearer TOKEN` with a token from BURSAR_TOKENS")]
+    Unauthorized,
+    #[error("this needs a token with the role {needed}")]
+    Forbidden { needed: &'static str },
+    #[error("no {what} with the id `{id}` is known{hint}")]
+    NotFound { what: &'static str, id: String, hint: &'static str },
+    #[error("there is nothing at this path")]
+    NoSuchPath,
+    #[error("this path answers {allow} only")]
+    MethodNotAllowed { allow: &'static str },
+    #[error("the body is larger than {limit} bytes{remedy}")]
+    BodyTooLarge { limit: usize, remedy: &'static str },
+    #[error("the body did not arrive whole: {0}")]
+    BodyUnreadable(String),
+    #[error("{0}")]
+    InvalidBody(String),
+    #[error("{0}")]
+    InvalidParameter(String),
+    #[error("bursar is stopping")]
+    Draining,
+}
+
+impl ApiError {
+    /// A stable word for programs. The message beside it is for people and may change.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Receive(ReceiveError::Signature(error)) => match error {
+                SignatureError::Missing => "signature_missing",
+                SignatureError::Malformed(_) => "signature_malformed",
+                SignatureError::Mismatch => "signature_mismatch",
+                SignatureError::OutOfTolerance { .. } => "timestamp_out_of_tolerance",
+            },
+            Self::Receive(ReceiveError::NotAnEvent(_))
+            | Self::Replay(ReplayError::NotAnEvent { .. }) => "not_an_event",
+            Self::Receive(ReceiveError::Commit(CommitError::Overloaded))
+            | Self::Replay(ReplayError::Commit(CommitError::Overloaded)) => "overloaded",
+            Self::Receive(ReceiveError::Commit(CommitError::Store(_) | CommitError::Stopping))
+            | Self::Replay(
+                ReplayError::Commit(CommitError::Store(_) | CommitError::Stopping)
+                | ReplayError::Store(_),
+            )
+            | Self::Store(_)
+            | Self::Draining => "store_unavailable",
+            Self::Replay(ReplayError::UnknownEvents(_))
+            | Self::NotFound { .. }
+            | Self::NoSuchPath => "not_found",
+            Self::Replay(ReplayError::NotParked(_)) => "not_parked",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden { .. } => "forbidden",
+            Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::BodyTooLarge { .. } => "body_too_large",
+            Self::BodyUnreadable(_) => "body_unreadable",
+            Self::InvalidBody(_) => "invalid_body",
+            Self::InvalidParameter(_) => "invalid_parameter",
+        }
+    }
+
+    /// Whether the message is about our own insides, which are for the log only.
+    fn is_internal(&self) -> bool {
+        self.status_code().is_server_error() && self.code() != "overloaded"
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        match self.code() {
+            "unauthorized" => StatusCode::UNAUTHORIZED,
+            "forbidden" => StatusCode::FORBIDDEN,
+            "not_found" => StatusCode::NOT_FOUND,
+            "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
+            "not_parked" => StatusCode::CONFLICT,
+            "body_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
+            // Stripe delivers again after a 5xx: a failure of ours costs a delay, not an event.
+            "overloaded" | "store_unavailable" => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let status = self.status_code();
+        let code = self.code();
+        let detail = if self.is_internal() {
+            tracing::error!(error = %self, code, "a request failed");
+            "the store cannot be used now; try again".to_owned()
+        } else {
+            self.to_string()
+        };
+        let mut response = HttpResponse::build(status);
+        response.content_type("application/problem+json");
+        if status == StatusCode::UNAUTHORIZED {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"bursar\""));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS));
+        }
+        if let Self::MethodNotAllowed { allow } = self {
+            response.insert_header((header::ALLOW, *allow));
+        }
+        let problem = json!({
+            "type": format!("urn:bursar:problem:{code}"),
+            "title": title(code),
+            "status": status.as_u16(),
+            "detail": detail,
+            "code": code,
+        });
+        response.body(problem.to_string())
+    }
+}
+
+fn title(code: &str) -> String {
+    let mut words = code.replace('_', " ");
+    if let Some(first) = words.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    words
+}

@@ -1,0 +1,84 @@
+//! What was received.
+
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::domain::event::Outcome;
+use crate::http::auth::{Operator, Reader};
+use crate::http::error::ApiError;
+use crate::http::objects::{respond, slice};
+use crate::http::query::Query;
+use crate::http::{Handles, view};
+use crate::store::EventFilter;
+
+pub(super) async fn events(
+    request: HttpRequest,
+    _: Reader,
+    handles: Data<Handles>,
+) -> Result<HttpResponse, ApiError> {
+    let query = Query::of(
+        &request,
+        &["type", "object", "account", "outcome", "since", "until", "limit", "cursor", "livemode"],
+    )?;
+    let livemode = query.boolean("livemode")?.unwrap_or(handles.livemode);
+    let words = Outcome::STORED.map(Outcome::word);
+    let outcome = query.word("outcome", &words)?;
+    let filter = EventFilter {
+        event_type: query.text("type"),
+        object: query.text("object"),
+        account: query.text("account"),
+        outcome: Outcome::STORED.into_iter().find(|known| Some(known.word()) == outcome.as_deref()),
+        since: query.time("since")?,
+        until: query.time("until")?,
+    };
+    let list = format!("events {livemode}");
+    let page = handles.store.events(livemode, filter, slice(&query, &list)?).await?;
+    let items = page.items.iter().map(view::event).collect();
+    respond(&request, &view::list(items, view::next(&list, page.next), livemode))
+}
+
+pub(super) async fn event(
+    request: HttpRequest,
+    _: Reader,
+    id: Path<String>,
+    handles: Data<Handles>,
+) -> Result<HttpResponse, ApiError> {
+    let livemode = Query::of(&request, &["livemode"])?.boolean("livemode")?;
+    let livemode = livemode.unwrap_or(handles.livemode);
+    match handles.store.event(livemode, &id).await? {
+        Some(event) => respond(&request, &view::event(&event)),
+        None => Err(unknown(id)),
+    }
+}
+
+pub(super) async fn body(
+    request: HttpRequest,
+    Operator(by): Operator,
+    id: Path<String>,
+    handles: Data<Handles>,
+) -> Result<HttpResponse, ApiError> {
+    let livemode = Query::of(&request, &["livemode"])?.boolean("livemode")?;
+    let livemode = livemode.unwrap_or(handles.livemode);
+    let Some(body) = handles.store.body(livemode, &id).await? else { return Err(unknown(id)) };
+    tracing::info!(by = %by.name, event.id = %id, "showed the body of an event");
+    Ok(HttpResponse::Ok().content_type("application/json").body(body))
+}
+
+pub(super) async fn summary(
+    request: HttpRequest,
+    _: Reader,
+    handles: Data<Handles>,
+) -> Result<HttpResponse, ApiError> {
+    let livemode = Query::of(&request, &["livemode"])?.boolean("livemode")?;
+    let livemode = livemode.unwrap_or(handles.livemode);
+    let summary = handles.store.summary(livemode).await?;
+    respond(&request, &view::summary(&summary, livemode))
+}
+
+fn unknown(id: Path<String>) -> ApiError {
+    ApiError::NotFound {
+        what: "event",
+        id: id.into_inner(),
+        hint: "; `?livemode=` shows the other partition",
+    }
+}

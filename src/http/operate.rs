@@ -1,0 +1,72 @@
+//! What operators do: replay and redrive.
+
+use actix_web::error::PayloadError;
+use actix_web::web::{Bytes, Data, Path};
+use actix_web::{Error, HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::clock;
+use crate::http::auth::Operator;
+use crate::http::error::ApiError;
+use crate::http::query::Query;
+use crate::http::{Handles, REPLAY_MAX_BODY_BYTES, view};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Replay<'a> {
+    #[serde(borrow)]
+    events: Option<Vec<&'a RawValue>>,
+    event_ids: Option<Vec<String>>,
+    reason: Option<String>,
+}
+
+pub(super) async fn replays(
+    request: HttpRequest,
+    Operator(by): Operator,
+    body: Result<Bytes, Error>,
+    handles: Data<Handles>,
+) -> Result<HttpResponse, ApiError> {
+    let query = Query::of(&request, &["dry_run", "livemode"])?;
+    let dry_run = query.boolean("dry_run")?.unwrap_or(false);
+    let livemode = query.boolean("livemode")?.unwrap_or(handles.livemode);
+    let body = body.map_err(|error| {
+        body_error(&error, REPLAY_MAX_BODY_BYTES, "; send the events in several requests")
+    })?;
+    let replay: Replay<'_> = serde_json::from_slice(&body)
+        .map_err(|error| ApiError::InvalidBody(format!("the body is not a replay: {error}")))?;
+    let receipts = match (replay.events, replay.event_ids) {
+        (Some(events), None) => {
+            let bodies: Vec<&[u8]> = events.iter().map(|event| event.get().as_bytes()).collect();
+            handles.replayer.events(&bodies, &by.name, clock::now(), dry_run).await?
+        }
+        (None, Some(ids)) => handles.replayer.stored(livemode, ids, dry_run).await?,
+        _ => {
+            return Err(ApiError::InvalidBody("give either `events` or `event_ids`".to_owned()));
+        }
+    };
+    let reason = replay.reason.as_deref().unwrap_or("none given");
+    tracing::info!(by = %by.name, reason, dry_run, "replayed {} events", receipts.len());
+    Ok(HttpResponse::Ok().json(view::receipts(&receipts, dry_run)))
+}
+
+pub(super) async fn redrive(
+    request: HttpRequest,
+    Operator(by): Operator,
+    id: Path<String>,
+    handles: Data<Handles>,
+) -> Result<HttpResponse, ApiError> {
+    let query = Query::of(&request, &["livemode"])?;
+    let livemode = query.boolean("livemode")?.unwrap_or(handles.livemode);
+    let receipt = handles.replayer.redrive(livemode, &id).await?;
+    tracing::info!(by = %by.name, event.id = %receipt.id, outcome = receipt.outcome.word(), "redrove an event");
+    Ok(HttpResponse::Ok().json(view::receipt(&receipt)))
+}
+
+/// Why a body could not be taken in.
+pub(super) fn body_error(error: &Error, limit: usize, remedy: &'static str) -> ApiError {
+    match error.as_error::<PayloadError>() {
+        Some(PayloadError::Overflow) => ApiError::BodyTooLarge { limit, remedy },
+        _ => ApiError::BodyUnreadable(error.to_string()),
+    }
+}

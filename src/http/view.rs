@@ -1,0 +1,284 @@
+//! Our JSON: what objects, events, history and lists look like to a caller.
+//!
+//! An object is a list of named fields, each already JSON text, so that a read, the history's
+//! `changes` and Stripe's own raw fields all come from one place.
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
+
+use crate::domain::Json;
+use crate::domain::account::Account;
+use crate::domain::event::Outcome;
+use crate::domain::fold::{Entry, State};
+use crate::domain::id::{Kind, ObjectKey};
+use crate::domain::lifecycle::Step;
+use crate::http::cursor;
+use crate::pipeline::history::Told;
+use crate::pipeline::portable::to_rfc3339;
+use crate::store::{EventRecord, Object, Receipt, Summary};
+
+/// A JSON object whose fields keep their order.
+pub struct Fields(Vec<(String, Box<RawValue>)>);
+
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl Fields {
+    fn new() -> Self {
+        Self(Vec::with_capacity(24))
+    }
+
+    fn put(&mut self, name: &str, value: impl Serialize) -> &mut Self {
+        self.0.push((name.to_owned(), raw(value)));
+        self
+    }
+
+    /// JSON as Stripe gave it.
+    fn put_json(&mut self, name: &str, value: Option<&Json>) -> &mut Self {
+        let value = value.and_then(|json| RawValue::from_string(json.0.clone()).ok());
+        self.put(name, value)
+    }
+
+    fn get(&self, name: &str) -> Option<&RawValue> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
+    }
+}
+
+fn raw(value: impl Serialize) -> Box<RawValue> {
+    to_raw_value(&value).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+pub fn object(object: &Object) -> Fields {
+    let progress = &object.progress;
+    let mut fields = Fields::new();
+    if object.key.kind != Kind::Balance {
+        fields.put("id", &object.key.id);
+    }
+    if matches!(object.key.kind, Kind::Payout | Kind::Balance) {
+        fields.put("account", &object.key.owner);
+    }
+    fields.put("livemode", object.key.livemode);
+    state(&progress.state, &mut fields);
+    if progress.ambiguous {
+        fields.put("ambiguous", true);
+    }
+    fields.put(
+        "as_of",
+        json!({
+            "event_id": progress.as_of.event_id,
+            "created": progress.as_of.created,
+            "recorded_at": to_rfc3339(progress.as_of.recorded_at),
+        }),
+    );
+    fields.put("version", object.version);
+    fields
+}
+
+/// What a read shows of the state itself; what `changes` in the history compares.
+fn state(state: &State, fields: &mut Fields) {
+    match state {
+        State::Account(account) => of_account(account, fields),
+        State::Topup(topup) => {
+            fields
+                .put("status", topup.status.word())
+                .put("amount", topup.amount)
+                .put("currency", &topup.currency)
+                .put("created", topup.created)
+                .put("expected_availability_date", topup.expected_availability_date)
+                .put("failure_code", &topup.failure_code)
+                .put("failure_message", &topup.failure_message)
+                .put("transfer_group", &topup.transfer_group);
+        }
+        State::Transfer(transfer) => {
+            fields
+                .put("status", transfer.status().word())
+                .put("amount", transfer.amount)
+                .put("amount_reversed", transfer.amount_reversed)
+                .put("currency", &transfer.currency)
+                .put("destination", &transfer.destination)
+                .put("created", transfer.created)
+                .put("source_transaction", &transfer.source_transaction)
+                .put("transfer_group", &transfer.transfer_group);
+        }
+        State::Payout(payout) => {
+            fields
+                .put("status", payout.status.word())
+                .put("failed_after_paid", payout.failed_after_paid)
+                .put("amount", payout.amount)
+                .put("currency", &payout.currency)
+                .put("created", payout.created)
+                .put("arrival_date", payout.arrival_date)
+                .put("automatic", payout.automatic)
+                .put("method", &payout.method)
+                .put("destination", &payout.destination)
+                .put("failure_code", &payout.failure_code)
+                .put("failure_message", &payout.failure_message);
+        }
+        State::Balance(balance) => {
+            fields
+                .put_json("available", balance.available.as_ref())
+                .put_json("pending", balance.pending.as_ref());
+        }
+    }
+}
+
+fn of_account(account: &Account, fields: &mut Fields) {
+    let profile = account.profile.as_ref();
+    let facts = profile.map(|profile| &profile.facts);
+    fields
+        .put("status", account.status().word())
+        .put("payable", account.payable())
+        .put("can_receive_transfers", facts.map(|facts| facts.can_receive_transfers()))
+        .put("payouts_enabled", facts.map(|facts| facts.payouts_enabled))
+        .put("charges_enabled", profile.and_then(|profile| profile.charges_enabled))
+        .put("details_submitted", facts.map(|facts| facts.details_submitted))
+        .put("next_action", account.next_action().word())
+        .put("blockers", facts.map(|facts| facts.blockers()))
+        .put("deadline", facts.and_then(|facts| facts.current_deadline))
+        .put_json("requirements", profile.and_then(|profile| profile.requirements.as_ref()))
+        .put("capabilities", profile.and_then(|profile| profile.capabilities.as_ref()).map(words))
+        .put_json("controller", profile.and_then(|profile| profile.controller.as_ref()))
+        .put("country", profile.and_then(|profile| profile.country.as_ref()))
+        .put("default_currency", profile.and_then(|profile| profile.default_currency.as_ref()))
+        .put("type", profile.and_then(|profile| profile.account_type.as_ref()));
+}
+
+fn words(capabilities: &std::collections::BTreeMap<String, Json>) -> Fields {
+    let mut fields = Fields::new();
+    for (name, status) in capabilities {
+        fields.put_json(name, Some(status));
+    }
+    fields
+}
+
+pub fn history_entry(key: &ObjectKey, told: &Told) -> Fields {
+    let Told { report, before, after, arrived_late } = told;
+    let mut fields = Fields::new();
+    fields
+        .put("event_id", &report.event_id)
+        .put("type", &report.event_type)
+        .put("created", report.created)
+        .put("received_at", to_rfc3339(report.arrival.received_at))
+        .put("source", &report.arrival.source)
+        .put("step", step_word(after.step))
+        .put("arrived_late", arrived_late)
+        .put("status_before", before.as_ref().and_then(|entry| entry.state.status()))
+        .put("status_after", after.state.status())
+        .put("changes", changes(key, before.as_ref(), after));
+    fields
+}
+
+/// The fields that a report changed, each with its values before and after.
+fn changes(key: &ObjectKey, before: Option<&Entry>, after: &Entry) -> Fields {
+    let shown = |entry: &Entry| {
+        let mut fields = Fields::new();
+        state(&entry.state, &mut fields);
+        if key.kind == Kind::Account || entry.ambiguous {
+            fields.put("ambiguous", entry.ambiguous);
+        }
+        fields
+    };
+    let was = before.map(shown);
+    let mut changes = Fields::new();
+    for (name, now) in shown(after).0 {
+        let then = was.as_ref().and_then(|was| was.get(&name));
+        let null_or_false = matches!(now.get(), "null" | "false");
+        let differs = match then {
+            Some(then) => then.get() != now.get(),
+            None => !null_or_false || name == "payable",
+        };
+        if differs {
+            changes.put(&name, (then, now));
+        }
+    }
+    changes
+}
+
+fn step_word(step: Step) -> &'static str {
+    match step {
+        Step::First => "first",
+        Step::Advance => "advance",
+        Step::Repeat => "repeat",
+        Step::Conflict => "conflict",
+    }
+}
+
+pub fn event(event: &EventRecord) -> Fields {
+    let flag = event.conflicting_redelivery.then_some("conflicting_redelivery");
+    let mut fields = Fields::new();
+    fields
+        .put("id", &event.id)
+        .put("type", &event.event_type)
+        .put("created", event.created)
+        .put("received_at", to_rfc3339(event.received_at))
+        .put("source", &event.source)
+        .put("livemode", event.livemode)
+        .put("account", &event.account)
+        .put("api_version", &event.api_version)
+        .put("object", &event.object_id)
+        .put("outcome", event.outcome.word())
+        .put("reason", &event.reason)
+        .put("flags", flag.into_iter().collect::<Vec<_>>());
+    fields
+}
+
+pub fn summary(summary: &Summary, livemode: bool) -> Value {
+    let events: serde_json::Map<String, Value> = Outcome::STORED
+        .into_iter()
+        .map(|outcome| {
+            let count = summary.events.get(&outcome).copied().unwrap_or(0);
+            (outcome.word().to_owned(), count.into())
+        })
+        .collect();
+    let statuses = |kind| summary.statuses.get(&kind).cloned().unwrap_or_default();
+    let sources: serde_json::Map<String, Value> = summary
+        .sources
+        .iter()
+        .map(|(name, &heard)| (name.clone(), to_rfc3339(heard).into()))
+        .collect();
+    json!({
+        "livemode": livemode,
+        "events": events,
+        "accounts": statuses(Kind::Account),
+        "topups": statuses(Kind::Topup),
+        "transfers": statuses(Kind::Transfer),
+        "payouts": statuses(Kind::Payout),
+        "conflicts": summary.conflicts,
+        "sources": sources,
+        "oldest_parked": summary.oldest_parked.map(to_rfc3339),
+    })
+}
+
+pub fn receipt(receipt: &Receipt) -> Value {
+    json!({ "id": receipt.id, "outcome": receipt.outcome.word() })
+}
+
+pub fn receipts(receipts: &[Receipt], dry_run: bool) -> Value {
+    let results: Vec<Value> = receipts.iter().map(receipt).collect();
+    json!({ "results": results, "dry_run": dry_run })
+}
+
+/// One page of a list.
+#[derive(Serialize)]
+pub struct List {
+    data: Vec<Fields>,
+    next_cursor: Option<String>,
+    livemode: bool,
+}
+
+pub fn list(data: Vec<Fields>, next_cursor: Option<String>, livemode: bool) -> List {
+    List { data, next_cursor, livemode }
+}
+
+pub fn next(list: &str, next: Option<u64>) -> Option<String> {
+    next.map(|sequence| cursor::encode(list, &sequence.to_string()))
+}

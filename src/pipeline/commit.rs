@@ -1,0 +1,125 @@
+//! Group commit: many deliveries wait, one task commits what has gathered, all are answered.
+//!
+//! The queue is bounded by count and by bytes. When it is full the answer is an immediate
+//! [`CommitError::Overloaded`]; Stripe delivers again. Memory never grows with the backlog.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::store::{Incoming, Receipt, SharedStore, StoreError};
+
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Requests that may wait.
+    pub waiting: usize,
+    /// Bytes of packed bodies that may wait.
+    pub waiting_bytes: usize,
+    /// Requests that go into one commit.
+    pub batch: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { waiting: 4096, waiting_bytes: 64 << 20, batch: 512 }
+    }
+}
+
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CommitError {
+    #[error("too many events are waiting to be stored")]
+    Overloaded,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("bursar is stopping")]
+    Stopping,
+}
+
+/// Hands events to the committer. Cheap to clone; the committer ends when the last is gone.
+#[derive(Clone)]
+pub struct Committer {
+    queue: mpsc::Sender<Waiting>,
+    bytes: Arc<Semaphore>,
+    limits: Limits,
+}
+
+struct Waiting {
+    events: Vec<Incoming>,
+    answer: oneshot::Sender<Result<Vec<Receipt>, StoreError>>,
+    _bytes: OwnedSemaphorePermit,
+}
+
+/// Says when the store has stopped for good and the process must end.
+pub type Failure = watch::Receiver<Option<StoreError>>;
+
+impl Committer {
+    /// Starts the task that owns writing.
+    pub fn start(store: SharedStore, limits: Limits) -> (Self, JoinHandle<()>, Failure) {
+        let (queue, waiting) = mpsc::channel(limits.waiting);
+        let (failed, failure) = watch::channel(None);
+        let task = tokio::spawn(run(store, waiting, limits.batch, failed));
+        let bytes = Arc::new(Semaphore::new(limits.waiting_bytes));
+        (Self { queue, bytes, limits }, task, failure)
+    }
+
+    /// Stores and applies events; all of them or none. Returns once that is durable.
+    pub async fn commit(&self, events: Vec<Incoming>) -> Result<Vec<Receipt>, CommitError> {
+        let size: usize = events.iter().map(|event| event.body.stored_length()).sum();
+        // One request larger than the whole queue may pass when nothing else waits.
+        let size = u32::try_from(size.min(self.limits.waiting_bytes)).unwrap_or(u32::MAX);
+        let bytes = Arc::clone(&self.bytes)
+            .try_acquire_many_owned(size)
+            .map_err(|_| CommitError::Overloaded)?;
+        let (answer, answered) = oneshot::channel();
+        let waiting = Waiting { events, answer, _bytes: bytes };
+        self.queue.try_send(waiting).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => CommitError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => CommitError::Stopping,
+        })?;
+        Ok(answered.await.map_err(|_| CommitError::Stopping)??)
+    }
+}
+
+async fn run(
+    store: SharedStore,
+    mut queue: mpsc::Receiver<Waiting>,
+    batch: usize,
+    failed: watch::Sender<Option<StoreError>>,
+) {
+    let mut gathered = Vec::with_capacity(batch);
+    while queue.recv_many(&mut gathered, batch).await > 0 {
+        let mut events = Vec::with_capacity(gathered.len());
+        let mut waiting = Vec::with_capacity(gathered.len());
+        for Waiting { events: brought, answer, _bytes } in gathered.drain(..) {
+            waiting.push((brought.len(), answer, _bytes));
+            events.extend(brought);
+        }
+        let result = store.commit(events).await;
+        if let Err(error @ StoreError::SyncFailed(_)) = &result {
+            failed.send_replace(Some(error.clone()));
+        }
+        answer(result, waiting);
+    }
+}
+
+fn answer(
+    result: Result<Vec<Receipt>, StoreError>,
+    waiting: Vec<(usize, oneshot::Sender<Result<Vec<Receipt>, StoreError>>, OwnedSemaphorePermit)>,
+) {
+    match result {
+        Ok(receipts) => {
+            let mut receipts = receipts.into_iter();
+            for (count, answer, _bytes) in waiting {
+                // Who no longer listens has lost nothing: the event is stored.
+                answer.send(Ok(receipts.by_ref().take(count).collect())).ok();
+            }
+        }
+        Err(error) => {
+            tracing::error!(%error, "{} requests could not be committed", waiting.len());
+            for (_, answer, _bytes) in waiting {
+                answer.send(Err(error.clone())).ok();
+            }
+        }
+    }
+}

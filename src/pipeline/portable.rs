@@ -1,0 +1,186 @@
+//! Moving events between stores: one JSON object a line, engine-neutral.
+//!
+//! `{"id", "livemode", "received_at", "source", "flags", "body"}`, where `body` is the raw body as
+//! a string, byte for byte. Everything else is derived again on the other side.
+
+use std::io::{BufRead, Write};
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::domain::event::Outcome;
+use crate::domain::time::Timestamp;
+use crate::store::{Incoming, PackedBody, SharedStore, StoreError};
+use crate::stripe::wire;
+
+/// Events that travel together.
+const CHUNK: usize = 500;
+const CHUNK_BYTES: usize = 8 << 20;
+const CONFLICTING_REDELIVERY: &str = "conflicting_redelivery";
+
+#[derive(Serialize, Deserialize)]
+struct Line<'a> {
+    id: std::borrow::Cow<'a, str>,
+    #[serde(default)]
+    livemode: Option<bool>,
+    #[serde(default)]
+    received_at: Option<String>,
+    #[serde(default)]
+    source: Option<std::borrow::Cow<'a, str>>,
+    #[serde(default)]
+    flags: Vec<std::borrow::Cow<'a, str>>,
+    body: std::borrow::Cow<'a, str>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PortableError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the file cannot be read or written: {0}")]
+    File(#[from] std::io::Error),
+    /// Everything before the line was imported.
+    #[error(
+        "line {line}: {why}; the lines before it are imported: mend it and import again, which does no harm"
+    )]
+    Line { line: usize, why: String },
+}
+
+/// Writes every event of both partitions; answers how many.
+pub async fn export(
+    store: &SharedStore,
+    out: &mut impl Write,
+    progress: &mut dyn FnMut(u64),
+) -> Result<u64, PortableError> {
+    let (mut after, mut count) = (0, 0);
+    loop {
+        let events = store.scan(after, CHUNK).await?;
+        let Some((last, _)) = events.last() else {
+            out.flush()?;
+            return Ok(count);
+        };
+        after = last.sequence;
+        for (record, body) in events {
+            let body = String::from_utf8(body).map_err(|_| {
+                StoreError::Damaged(format!("the body of {} is not UTF-8", record.id))
+            })?;
+            let flag = record.conflicting_redelivery.then_some(CONFLICTING_REDELIVERY.into());
+            let line = Line {
+                id: record.id.into(),
+                livemode: Some(record.livemode),
+                received_at: Some(to_rfc3339(record.received_at)),
+                source: Some(record.source.into()),
+                flags: flag.into_iter().collect(),
+                body: body.into(),
+            };
+            serde_json::to_writer(&mut *out, &line).map_err(std::io::Error::from)?;
+            out.write_all(b"\n")?;
+            count += 1;
+        }
+        progress(count);
+    }
+}
+
+/// What an import did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    pub new: u64,
+    pub known: u64,
+    pub parked: u64,
+}
+
+/// What a line without these gets.
+pub struct Defaults {
+    pub now: Timestamp,
+    pub livemode: bool,
+}
+
+/// Imports lines; events that are known already are left as they are.
+pub async fn import(
+    store: &SharedStore,
+    lines: impl BufRead,
+    defaults: &Defaults,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Imported, PortableError> {
+    let mut imported = Imported::default();
+    let mut chunk = Vec::new();
+    let mut bytes = 0;
+    for (index, line) in lines.lines().enumerate() {
+        let line = line?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        match incoming(&line, defaults) {
+            Ok(incoming) => {
+                bytes += incoming.body.stored_length();
+                chunk.push(incoming);
+            }
+            Err(why) => {
+                store_chunk(store, &mut chunk, &mut imported).await?;
+                return Err(PortableError::Line { line: index + 1, why });
+            }
+        }
+        if chunk.len() == CHUNK || bytes > CHUNK_BYTES {
+            store_chunk(store, &mut chunk, &mut imported).await?;
+            bytes = 0;
+            progress(imported.new + imported.known);
+        }
+    }
+    store_chunk(store, &mut chunk, &mut imported).await?;
+    Ok(imported)
+}
+
+async fn store_chunk(
+    store: &SharedStore,
+    chunk: &mut Vec<Incoming>,
+    imported: &mut Imported,
+) -> Result<(), StoreError> {
+    if chunk.is_empty() {
+        return Ok(());
+    }
+    for receipt in store.commit(std::mem::take(chunk)).await? {
+        match receipt.outcome {
+            Outcome::Duplicate => imported.known += 1,
+            Outcome::Parked => {
+                imported.new += 1;
+                imported.parked += 1;
+            }
+            Outcome::Applied | Outcome::Stale | Outcome::Unchanged | Outcome::Ignored => {
+                imported.new += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn incoming(line: &str, defaults: &Defaults) -> Result<Incoming, String> {
+    let line: Line<'_> = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let received_at = match &line.received_at {
+        Some(text) => from_rfc3339(text).ok_or("`received_at` is not an RFC 3339 time")?,
+        None => defaults.now,
+    };
+    let body = line.body.as_bytes();
+    let event = wire::read(body, received_at).map_err(|error| error.to_string())?;
+    if event.id != line.id {
+        return Err(format!("`id` is {}, but the body's is {}", line.id, event.id));
+    }
+    Ok(Incoming {
+        livemode: line.livemode.or(event.livemode).unwrap_or(defaults.livemode),
+        event,
+        received_at,
+        source: line.source.as_deref().unwrap_or("import").to_owned(),
+        body: PackedBody::pack(body),
+        conflicting_redelivery: line.flags.iter().any(|flag| flag == CONFLICTING_REDELIVERY),
+    })
+}
+
+/// RFC 3339 in UTC, with microseconds.
+pub fn to_rfc3339(moment: Timestamp) -> String {
+    let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(moment.0) * 1000);
+    moment.ok().and_then(|moment| moment.format(&Rfc3339).ok()).unwrap_or_default()
+}
+
+pub fn from_rfc3339(text: &str) -> Option<Timestamp> {
+    let nanoseconds = OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos();
+    i64::try_from(nanoseconds.div_euclid(1000)).ok().map(Timestamp)
+}

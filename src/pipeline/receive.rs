@@ -1,0 +1,67 @@
+//! A delivery of Stripe's: is it genuine, what does it say, and is it safely stored?
+
+use crate::domain::event::Event;
+use crate::domain::time::Timestamp;
+use crate::pipeline::commit::{CommitError, Committer};
+use crate::store::{Incoming, PackedBody, Receipt};
+use crate::stripe::signature::{SignatureError, Verifier};
+use crate::stripe::wire::{self, NotAnEvent};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiveError {
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    #[error(transparent)]
+    NotAnEvent(#[from] NotAnEvent),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+pub struct Receiver {
+    verifier: Verifier,
+    committer: Committer,
+    /// The partition of events that do not say which they belong to.
+    default_livemode: bool,
+}
+
+impl Receiver {
+    pub fn new(verifier: Verifier, committer: Committer, default_livemode: bool) -> Self {
+        Self { verifier, committer, default_livemode }
+    }
+
+    /// `signature` is the value of the one `Stripe-Signature` header. Returns once the event is
+    /// durable and applied.
+    pub async fn receive(
+        &self,
+        signature: &[u8],
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<Receipt, ReceiveError> {
+        let source = self.verifier.verify(signature, body, now.signed_seconds())?;
+        let event = wire::read(body, now)?;
+        let incoming = incoming(event, body, source, now, self.default_livemode);
+        let id = incoming.event.id.clone();
+        let receipts = self.committer.commit(vec![incoming]).await?;
+        let receipt = receipts.into_iter().next().ok_or(CommitError::Stopping)?;
+        tracing::info!(event.id = %id, outcome = receipt.outcome.word(), "received an event");
+        Ok(receipt)
+    }
+}
+
+/// An event read from `body`, ready to be stored.
+pub fn incoming(
+    event: Event,
+    body: &[u8],
+    source: &str,
+    received_at: Timestamp,
+    default_livemode: bool,
+) -> Incoming {
+    Incoming {
+        livemode: event.livemode.unwrap_or(default_livemode),
+        event,
+        received_at,
+        source: source.to_owned(),
+        body: PackedBody::pack(body),
+        conflicting_redelivery: false,
+    }
+}

@@ -1,0 +1,86 @@
+//! Events that an operator hands in, without a signature: the rules are the same.
+
+use crate::domain::time::Timestamp;
+use crate::pipeline::commit::{CommitError, Committer};
+use crate::pipeline::receive::incoming;
+use crate::store::{Incoming, Receipt, SharedStore, StoreError};
+use crate::stripe::wire::{self, NotAnEvent};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    #[error("item {index}: {error}; nothing was stored")]
+    NotAnEvent { index: usize, error: NotAnEvent },
+    #[error("no stored event has the id {}; nothing was done", .0.join(", "))]
+    UnknownEvents(Vec<String>),
+    #[error("event {0} is not parked; only parked events can be tried again")]
+    NotParked(String),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+pub struct Replayer {
+    store: SharedStore,
+    committer: Committer,
+    default_livemode: bool,
+}
+
+impl Replayer {
+    pub fn new(store: SharedStore, committer: Committer, default_livemode: bool) -> Self {
+        Self { store, committer, default_livemode }
+    }
+
+    /// Applies events handed in by the token `by`. All are checked before any is stored.
+    pub async fn events(
+        &self,
+        bodies: &[&[u8]],
+        by: &str,
+        now: Timestamp,
+        dry_run: bool,
+    ) -> Result<Vec<Receipt>, ReplayError> {
+        let source = format!("replay:{by}");
+        let read = |(index, body): (usize, &&[u8])| {
+            let event =
+                wire::read(body, now).map_err(|error| ReplayError::NotAnEvent { index, error })?;
+            Ok(incoming(event, body, &source, now, self.default_livemode))
+        };
+        let events: Result<Vec<Incoming>, ReplayError> =
+            bodies.iter().enumerate().map(read).collect();
+        let events = events?;
+        if dry_run {
+            return Ok(self.store.preview(events).await?);
+        }
+        Ok(self.committer.commit(events).await?)
+    }
+
+    /// Applies stored events again; refuses unknown ids before it does anything.
+    pub async fn stored(
+        &self,
+        livemode: bool,
+        ids: Vec<String>,
+        dry_run: bool,
+    ) -> Result<Vec<Receipt>, ReplayError> {
+        let mut unknown = Vec::new();
+        for id in &ids {
+            if self.store.event(livemode, id).await?.is_none() {
+                unknown.push(id.clone());
+            }
+        }
+        if !unknown.is_empty() {
+            return Err(ReplayError::UnknownEvents(unknown));
+        }
+        Ok(self.store.redrive(livemode, ids, dry_run).await?)
+    }
+
+    /// Tries a parked event again.
+    pub async fn redrive(&self, livemode: bool, id: &str) -> Result<Receipt, ReplayError> {
+        let unknown = || ReplayError::UnknownEvents(vec![id.to_owned()]);
+        let event = self.store.event(livemode, id).await?.ok_or_else(unknown)?;
+        if event.outcome != crate::domain::event::Outcome::Parked {
+            return Err(ReplayError::NotParked(id.to_owned()));
+        }
+        let receipts = self.stored(livemode, vec![id.to_owned()], false).await?;
+        receipts.into_iter().next().ok_or_else(unknown)
+    }
+}

@@ -1,0 +1,173 @@
+//! The store's folder: who may use it, which layout it has, and whether its views can be trusted.
+//!
+//! `LOCK` is held as long as the store is open. `FORMAT` names the layout. `OPENED` holds the
+//! machine's boot id while the store is open and `closed` after an orderly end: sled's files are
+//! only trusted when no power loss can lie between their writing and now.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use crate::store::StoreError;
+
+/// The layout this program writes, and the only one it reads.
+const FORMAT: &str = "1";
+const CLOSED: &str = "closed";
+
+pub(super) struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes the folder if it is not there, and takes its lock.
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let unusable = |error: io::Error| {
+            StoreError::Unavailable(format!(
+                "the folder {} cannot be used: {error}",
+                path.display()
+            ))
+        };
+        fs::create_dir_all(path).map_err(unusable)?;
+        let lock = lock(path)?;
+        let folder = Self { path: path.to_owned(), _lock: lock };
+        folder.check_format()?;
+        Ok(folder)
+    }
+
+    /// Whether a store was ever made here.
+    pub(super) fn exists(path: &Path) -> bool {
+        path.join("FORMAT").is_file()
+    }
+
+    pub(super) fn journal(&self) -> PathBuf {
+        self.path.join("journal")
+    }
+
+    pub(super) fn views(&self) -> PathBuf {
+        self.path.join("views")
+    }
+
+    /// Views under construction; worthless after a crash.
+    pub(super) fn new_views(&self) -> PathBuf {
+        self.path.join("views.new")
+    }
+
+    fn check_format(&self) -> Result<(), StoreError> {
+        let path = self.path.join("FORMAT");
+        match fs::read_to_string(&path) {
+            Ok(format) if format.trim() == FORMAT => Ok(()),
+            Ok(format) => Err(StoreError::NewerFormat(format!(
+                "{} says layout `{}`, but this bursar knows only `{FORMAT}`; use the version that wrote it, or a newer one",
+                path.display(),
+                format.trim(),
+            ))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                write_synced(&self.path, "FORMAT", FORMAT)
+            }
+            Err(error) => Err(failed(&path, &error)),
+        }
+    }
+
+    /// Whether the views were last written by a process that a power loss cannot have followed,
+    /// or were closed in order.
+    pub(super) fn views_can_be_trusted(&self) -> bool {
+        let noted = fs::read_to_string(self.path.join("OPENED")).unwrap_or_default();
+        noted == CLOSED || boot_id().is_some_and(|boot| noted == boot)
+    }
+
+    pub(super) fn note_opened(&self) -> Result<(), StoreError> {
+        write_synced(&self.path, "OPENED", &boot_id().unwrap_or_else(|| "unknown".to_owned()))
+    }
+
+    /// Makes the views durable, then notes that they are.
+    pub(super) fn note_closed(&self) -> Result<(), StoreError> {
+        sync_all(&self.views()).map_err(|error| failed(&self.views(), &error))?;
+        write_synced(&self.path, "OPENED", CLOSED)
+    }
+
+    /// Deletes the views, if there are any.
+    pub(super) fn delete(&self, views: &Path) -> Result<(), StoreError> {
+        match fs::remove_dir_all(views) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(views, &error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts the new views where the old ones were. After a crash in between there are none, and
+    /// the next start makes them again.
+    pub(super) fn swap_views(&self) -> Result<(), StoreError> {
+        let (new, old) = (self.new_views(), self.path.join("views.old"));
+        self.delete(&old)?;
+        sync_all(&new).map_err(|error| failed(&new, &error))?;
+        if self.views().exists() {
+            fs::rename(self.views(), &old).map_err(|error| failed(&old, &error))?;
+        }
+        fs::rename(&new, self.views()).map_err(|error| failed(&new, &error))?;
+        sync_folder(&self.path).map_err(|error| failed(&self.path, &error))?;
+        self.delete(&old)
+    }
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let lock_path = path.join("LOCK");
+    let opened =
+        File::options().create(true).read(true).write(true).truncate(false).open(&lock_path);
+    let mut file = opened.map_err(|error| failed(&lock_path, &error))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            file.read_to_string(&mut holder).ok();
+            return Err(StoreError::Locked(format!(
+                "the store {} is in use by process {}; stop that process first",
+                path.display(),
+                holder.trim(),
+            )));
+        }
+        Err(TryLockError::Error(error)) => return Err(failed(&lock_path, &error)),
+    }
+    // Only for people: the lock itself is the operating system's and ends with the process.
+    let written = file
+        .set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()));
+    written.map_err(|error| failed(&lock_path, &error))?;
+    Ok(file)
+}
+
+/// Identifies this run of the machine; `None` where the system does not tell.
+fn boot_id() -> Option<String> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
+/// Replaces a small file so that a crash leaves the old content or the new.
+fn write_synced(folder: &Path, name: &str, content: &str) -> Result<(), StoreError> {
+    let (path, new) = (folder.join(name), folder.join(format!("{name}.new")));
+    let written = File::create(&new).and_then(|mut file| {
+        file.write_all(content.as_bytes())?;
+        file.sync_all()
+    });
+    written
+        .and_then(|()| fs::rename(&new, &path))
+        .and_then(|()| sync_folder(folder))
+        .map_err(|error| failed(&path, &error))
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+fn sync_all(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        for entry in fs::read_dir(path)? {
+            sync_all(&entry?.path())?;
+        }
+    }
+    File::open(path)?.sync_all()
+}
+
+fn failed(path: &Path, error: &io::Error) -> StoreError {
+    StoreError::Unavailable(format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,265 @@
+//! Where events and what follows from them are kept.
+//!
+//! [`Store`] is the seam: async, in the domain's words, with no positions, keys or bytes of an
+//! engine in it. [`embedded`] is the engine: a [`journal`] that holds the truth and [`views`] that
+//! hold everything derived. What an event *says* a store learns from [`Rules`], which it is
+//! opened with; what follows from it, from the pure functions of the domain.
+//!
+//! **Never in here:** Stripe's spellings, HTTP, or a reading of the clock.
+
+pub mod journal;
+pub mod record;
+pub mod views;
+
+pub mod embedded;
+mod folder;
+mod update;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::event::{Event, Outcome, Report};
+use crate::domain::fold::{Progress, State};
+use crate::domain::id::{Kind, ObjectKey};
+use crate::domain::time::Timestamp;
+pub use record::PackedBody;
+
+/// What a store must be told about bodies. Pure: the same body always reads the same.
+pub trait Rules: Send + Sync {
+    /// What a stored body says; `None` when it is no event at all.
+    fn read(&self, body: &[u8], received_at: Timestamp) -> Option<Event>;
+    /// Whether two bodies under one id are the same event.
+    fn same_content(&self, a: &[u8], b: &[u8]) -> bool;
+}
+
+/// An event on its way into the store.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    pub event: Event,
+    /// The partition it belongs to.
+    pub livemode: bool,
+    pub received_at: Timestamp,
+    pub source: String,
+    pub body: PackedBody,
+    /// It is known that this id also came with another content (set by `import`).
+    pub conflicting_redelivery: bool,
+}
+
+/// What became of one event of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    pub id: String,
+    pub outcome: Outcome,
+}
+
+/// What is known of a stored event beside its body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// Its place in the order of arrival.
+    pub sequence: u64,
+    pub id: String,
+    pub livemode: bool,
+    pub event_type: String,
+    pub created: Option<u64>,
+    pub received_at: Timestamp,
+    pub recorded_at: Timestamp,
+    pub source: String,
+    pub account: Option<String>,
+    pub api_version: Option<String>,
+    pub object_id: Option<String>,
+    /// The tracked object it reports about.
+    pub object: Option<ObjectKey>,
+    pub outcome: Outcome,
+    /// Why it is parked.
+    pub reason: Option<String>,
+    /// The id came again with another content; the first body stayed.
+    pub conflicting_redelivery: bool,
+}
+
+/// An object as the store holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Object {
+    pub key: ObjectKey,
+    pub progress: Progress,
+    /// Grows with every change of what a read shows.
+    pub version: u64,
+    /// Place in the order of arrival of the first event known about it.
+    pub first_seen: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// Where the next page goes on; `None` when this was the last.
+    pub next: Option<u64>,
+}
+
+/// Which objects a list shows. A condition that is `None` holds for all.
+#[derive(Clone, Debug, Default)]
+pub struct ObjectFilter {
+    pub status: Option<String>,
+    pub payable: Option<bool>,
+    pub country: Option<String>,
+    pub currency: Option<String>,
+    pub destination: Option<String>,
+    pub transfer_group: Option<String>,
+    pub account: Option<String>,
+}
+
+impl ObjectFilter {
+    pub fn admits(&self, object: &Object) -> bool {
+        fn holds<T: PartialEq + ?Sized>(wanted: Option<&T>, is: Option<&T>) -> bool {
+            wanted.is_none() || wanted == is
+        }
+        let (mut payable, mut country, mut currency) = (None, None, None);
+        let (mut destination, mut transfer_group) = (None, None);
+        match &object.progress.state {
+            State::Account(account) => {
+                payable = Some(account.payable());
+                country = account.profile.as_ref().and_then(|p| p.country.as_deref());
+            }
+            State::Topup(topup) => currency = topup.currency.as_deref(),
+            State::Transfer(transfer) => {
+                destination = transfer.destination.as_deref();
+                transfer_group = transfer.transfer_group.as_deref();
+            }
+            State::Payout(_) | State::Balance(_) => {}
+        }
+        holds(self.status.as_deref(), object.progress.state.status())
+            && holds(self.payable.as_ref(), payable.as_ref())
+            && holds(self.country.as_deref(), country)
+            && holds(self.currency.as_deref(), currency)
+            && holds(self.destination.as_deref(), destination)
+            && holds(self.transfer_group.as_deref(), transfer_group)
+            && holds(self.account.as_deref(), object.key.account())
+    }
+}
+
+/// Which events a list shows.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    pub event_type: Option<String>,
+    /// Id of the object inside.
+    pub object: Option<String>,
+    pub account: Option<String>,
+    pub outcome: Option<Outcome>,
+    /// Received at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Received before this moment.
+    pub until: Option<Timestamp>,
+}
+
+impl EventFilter {
+    pub fn admits(&self, event: &EventRecord) -> bool {
+        let is_about = |id: &String| {
+            event.object_id.as_ref() == Some(id)
+                || event.object.as_ref().is_some_and(|object| object.id == *id)
+        };
+        self.event_type.as_ref().is_none_or(|wanted| event.event_type == *wanted)
+            && self.object.as_ref().is_none_or(is_about)
+            && (self.account.is_none() || self.account == event.account)
+            && self.outcome.is_none_or(|wanted| event.outcome == wanted)
+            && self.since.is_none_or(|since| event.received_at >= since)
+            && self.until.is_none_or(|until| event.received_at < until)
+    }
+}
+
+/// Where a list starts and how long it may get.
+#[derive(Clone, Copy, Debug)]
+pub struct Slice {
+    /// `next` of the page before.
+    pub from: Option<u64>,
+    pub limit: usize,
+}
+
+/// Counts of one partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    pub events: BTreeMap<Outcome, u64>,
+    /// Objects by kind and status word.
+    pub statuses: BTreeMap<Kind, BTreeMap<String, u64>>,
+    /// Reports that no legal path explains.
+    pub conflicts: u64,
+    /// When each source was last heard.
+    pub sources: BTreeMap<String, Timestamp>,
+    /// When the oldest parked event came.
+    pub oldest_parked: Option<Timestamp>,
+}
+
+/// Why the store did not do as asked, by what the caller can do about it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Nothing was stored; trying again later is right.
+    #[error("the store cannot be used now: {0}")]
+    Unavailable(String),
+    /// Stored bytes are not what was written.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// A sync failed. Nobody knows what is on disk; the process must stop and start again.
+    #[error("the disk did not confirm a write: {0}; stop and start bursar again")]
+    SyncFailed(String),
+    /// Another process has the store open.
+    #[error("{0}")]
+    Locked(String),
+    /// Written by a newer bursar.
+    #[error("{0}")]
+    NewerFormat(String),
+}
+
+/// The seam between bursar and an engine.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Stores and applies a batch, all of it or nothing. What it answers is durable; the receipt
+    /// of a duplicate too, since its first copy is.
+    async fn commit(&self, batch: Vec<Incoming>) -> Result<Vec<Receipt>, StoreError>;
+    /// What [`Store::commit`] would answer, without storing anything.
+    async fn preview(&self, batch: Vec<Incoming>) -> Result<Vec<Receipt>, StoreError>;
+    /// Reads stored events again; those still parked stay so. Others answer `duplicate`. A
+    /// `dry_run` changes nothing.
+    async fn redrive(
+        &self,
+        livemode: bool,
+        ids: Vec<String>,
+        dry_run: bool,
+    ) -> Result<Vec<Receipt>, StoreError>;
+
+    async fn object(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError>;
+    /// Newest first, by first sight.
+    async fn objects(
+        &self,
+        livemode: bool,
+        kind: Kind,
+        filter: ObjectFilter,
+        slice: Slice,
+    ) -> Result<Page<Object>, StoreError>;
+    /// Every known report about an object, in no promised order.
+    async fn reports(&self, key: &ObjectKey) -> Result<Vec<Report>, StoreError>;
+    async fn event(&self, livemode: bool, id: &str) -> Result<Option<EventRecord>, StoreError>;
+    /// The body byte for byte.
+    async fn body(&self, livemode: bool, id: &str) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Newest first, by arrival.
+    async fn events(
+        &self,
+        livemode: bool,
+        filter: EventFilter,
+        slice: Slice,
+    ) -> Result<Page<EventRecord>, StoreError>;
+    async fn summary(&self, livemode: bool) -> Result<Summary, StoreError>;
+    /// All events with their bodies, of both partitions, in the order of arrival, after the one
+    /// with this sequence.
+    async fn scan(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(EventRecord, Vec<u8>)>, StoreError>;
+
+    /// Whether a commit can be expected to work.
+    async fn health(&self) -> Result<(), StoreError>;
+    /// Leaves everything on disk so that the next start is quick. No commit works afterwards.
+    async fn close(&self) -> Result<(), StoreError>;
+}
+
+pub type SharedStore = Arc<dyn Store>;

@@ -1,0 +1,180 @@
+//! The bytes of one delivery as they lie on disk.
+//!
+//! Stripe's events are pretty-printed and say much the same words each time, so a dictionary of
+//! those words shrinks them to about a sixth; without one it would be more than a third.
+//! Dictionaries are never edited: stored bodies need the very one they were packed with, so a
+//! better one is added beside it under a new [`Encoding`].
+
+use std::cell::RefCell;
+use std::sync::LazyLock;
+
+use zstd::bulk::{Compressor, Decompressor};
+use zstd::dict::{DecoderDictionary, EncoderDictionary};
+
+use super::RecordError;
+
+static DICTIONARY_1: &[u8] = include_bytes!("../events-1.dict");
+
+/// The fastest level: deliveries wait for it. Any level can be read back.
+const LEVEL: i32 = 1;
+
+/// From here on zstd would load the dictionary anew for each body, to little gain.
+const LARGEST_FOR_DICTIONARY: usize = 128 * 1024;
+
+/// Bodies beyond are stored plain, so that unpacking rubbish never claims more memory than this.
+const LARGEST_COMPRESSED: usize = 16 * 1024 * 1024;
+
+/// What a thread keeps of its output buffer between bodies.
+const KEPT_SCRATCH: usize = 256 * 1024;
+
+static ENCODER_DICTIONARY: LazyLock<EncoderDictionary<'static>> =
+    LazyLock::new(|| EncoderDictionary::copy(DICTIONARY_1, LEVEL));
+static DECODER_DICTIONARY: LazyLock<DecoderDictionary<'static>> =
+    LazyLock::new(|| DecoderDictionary::copy(DICTIONARY_1));
+
+thread_local! {
+    static PACKER: RefCell<Packer> = RefCell::new(Packer::new());
+    static UNPACKER: RefCell<Unpacker> = RefCell::new(Unpacker::new());
+}
+
+/// How the bytes of a body are to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    Plain,
+    /// A zstd frame without a dictionary.
+    Zstd,
+    /// A zstd frame that needs `events-1.dict`.
+    ZstdDictionary1,
+}
+
+impl Encoding {
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::Plain => 0,
+            Self::Zstd => 1,
+            Self::ZstdDictionary1 => 2,
+        }
+    }
+
+    pub(super) fn from_code(code: u8) -> Option<Self> {
+        [Self::Plain, Self::Zstd, Self::ZstdDictionary1].into_iter().find(|it| it.code() == code)
+    }
+}
+
+/// A body as it lies on disk: plain, or compressed when that is smaller.
+///
+/// Packing costs some microseconds of CPU and needs no lock: callers do it in parallel, before
+/// the one writer sees the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackedBody {
+    pub(super) encoding: Encoding,
+    pub(super) plain_length: u32,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl PackedBody {
+    /// Compresses `plain` if that makes it smaller.
+    ///
+    /// Panics when `plain` is 4 GiB or longer; deliveries are bounded far below.
+    pub fn pack(plain: &[u8]) -> Self {
+        let plain_length = u32::try_from(plain.len()).expect("a body is shorter than 4 GiB");
+        let encoding = match plain.len() {
+            0 => Encoding::Plain,
+            length if length < LARGEST_FOR_DICTIONARY => Encoding::ZstdDictionary1,
+            length if length <= LARGEST_COMPRESSED => Encoding::Zstd,
+            _ => Encoding::Plain,
+        };
+        match PACKER.with_borrow_mut(|packer| packer.compress(encoding, plain)) {
+            Some(bytes) => Self { encoding, plain_length, bytes },
+            None => Self { encoding: Encoding::Plain, plain_length, bytes: plain.to_vec() },
+        }
+    }
+
+    /// The body as it was delivered, byte for byte.
+    pub fn unpack(&self) -> Result<Vec<u8>, RecordError> {
+        let plain_length = usize::try_from(self.plain_length).unwrap_or(usize::MAX);
+        let plain = match self.encoding {
+            Encoding::Plain => self.bytes.clone(),
+            Encoding::Zstd | Encoding::ZstdDictionary1 => UNPACKER
+                .with_borrow_mut(|it| it.decompress(self.encoding, &self.bytes, plain_length))
+                .ok_or(RecordError::Body)?,
+        };
+        if plain.len() == plain_length { Ok(plain) } else { Err(RecordError::Body) }
+    }
+
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// Bytes before packing.
+    pub fn plain_length(&self) -> u32 {
+        self.plain_length
+    }
+
+    /// Bytes on disk.
+    pub fn stored_length(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// A thread's compression contexts; making them costs more than compressing one event.
+struct Packer {
+    with_dictionary: Compressor<'static>,
+    alone: Compressor<'static>,
+    scratch: Vec<u8>,
+}
+
+impl Packer {
+    fn new() -> Self {
+        Self {
+            with_dictionary: Compressor::with_prepared_dictionary(&ENCODER_DICTIONARY)
+                .expect("the embedded dictionary is whole"),
+            alone: Compressor::new(LEVEL).expect("the level is a constant zstd knows"),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// The compressed bytes, or nothing when they would not be fewer.
+    fn compress(&mut self, encoding: Encoding, plain: &[u8]) -> Option<Vec<u8>> {
+        let compressor = match encoding {
+            Encoding::Plain => return None,
+            Encoding::Zstd => &mut self.alone,
+            Encoding::ZstdDictionary1 => &mut self.with_dictionary,
+        };
+        self.scratch.clear();
+        self.scratch.reserve(plain.len());
+        // The one thing that fails is the buffer being too short, and then plain is shorter.
+        let length = compressor.compress_to_buffer(plain, &mut self.scratch).ok()?;
+        let bytes = (length < plain.len()).then(|| self.scratch.as_slice().to_vec());
+        self.scratch.clear();
+        self.scratch.shrink_to(KEPT_SCRATCH);
+        bytes
+    }
+}
+
+struct Unpacker {
+    with_dictionary: Decompressor<'static>,
+    alone: Decompressor<'static>,
+}
+
+impl Unpacker {
+    fn new() -> Self {
+        Self {
+            with_dictionary: Decompressor::with_prepared_dictionary(&DECODER_DICTIONARY)
+                .expect("the embedded dictionary is whole"),
+            alone: Decompressor::new().expect("a context without settings"),
+        }
+    }
+
+    fn decompress(&mut self, encoding: Encoding, bytes: &[u8], length: usize) -> Option<Vec<u8>> {
+        if length > LARGEST_COMPRESSED {
+            return None;
+        }
+        let decompressor = match encoding {
+            Encoding::Plain => return None,
+            Encoding::Zstd => &mut self.alone,
+            Encoding::ZstdDictionary1 => &mut self.with_dictionary,
+        };
+        decompressor.decompress(bytes, length).ok()
+    }
+}

@@ -1,0 +1,394 @@
+//! Folds journal records into views, one batch of them at a time.
+//!
+//! The only code that writes derived records: commits, recovery and rebuilds all come through
+//! here, in the order of the journal, which is why they agree. What a batch has changed so far
+//! lies in memory and is seen by the rest of the batch; [`Update::write`] puts it down at once.
+
+use std::collections::HashMap;
+
+use crate::domain::event::{Arrival, Event, Outcome, Reading, Report, Says};
+use crate::domain::fold::{self, Progress};
+use crate::domain::id::ObjectKey;
+use crate::domain::time::Timestamp;
+use crate::store::journal::{JournalReader, Position};
+use crate::store::record::{Record, RecordKind};
+use crate::store::views::{Applied, StoredEvent, Views, Writes};
+use crate::store::{EventRecord, Object, Rules, StoreError, Summary};
+
+pub(super) struct Update<'a> {
+    views: &'a Views,
+    journal: &'a JournalReader,
+    rules: &'a dyn Rules,
+    ids: HashMap<(bool, String), u64>,
+    events: HashMap<(bool, u64), StoredEvent>,
+    /// Reports of events that may not be in the journal yet.
+    reports: HashMap<u64, Report>,
+    objects: HashMap<ObjectKey, Touched>,
+    summaries: HashMap<bool, Summary>,
+    unparked: Vec<EventRecord>,
+    applied: Option<Applied>,
+}
+
+struct Touched {
+    object: Option<Object>,
+    /// The views do not list it yet.
+    is_new: bool,
+    /// `created` and sequence of the reports that this batch brought.
+    reports: Vec<(u64, u64)>,
+}
+
+/// What the journal says of an event beside its body.
+pub(super) struct Header {
+    pub(super) sequence: u64,
+    pub(super) livemode: bool,
+    pub(super) received_at: Timestamp,
+    pub(super) recorded_at: Timestamp,
+    pub(super) source: String,
+}
+
+impl Header {
+    pub(super) fn of(record: &Record) -> Self {
+        Self {
+            sequence: record.sequence,
+            livemode: record.livemode,
+            received_at: Timestamp(record.received_at),
+            recorded_at: Timestamp(record.recorded_at),
+            source: record.source.clone(),
+        }
+    }
+}
+
+impl<'a> Update<'a> {
+    pub(super) fn new(views: &'a Views, journal: &'a JournalReader, rules: &'a dyn Rules) -> Self {
+        Self {
+            views,
+            journal,
+            rules,
+            ids: HashMap::new(),
+            events: HashMap::new(),
+            reports: HashMap::new(),
+            objects: HashMap::new(),
+            summaries: HashMap::new(),
+            unparked: Vec::new(),
+            applied: None,
+        }
+    }
+
+    /// Folds a record read back from the journal.
+    pub(super) fn record(&mut self, position: Position, record: &Record) -> Result<(), StoreError> {
+        match record.kind {
+            RecordKind::Event => {
+                let event = self.read(record)?;
+                self.event(Header::of(record), position, event)?;
+            }
+            RecordKind::ConflictingRedelivery => {
+                self.conflicting_redelivery(record.livemode, &record.event_id)?;
+            }
+            RecordKind::Redrive => {
+                self.redrive(record.livemode, &record.event_id)?;
+            }
+        }
+        self.reached(record.sequence, position);
+        Ok(())
+    }
+
+    /// Notes that everything up to here is folded.
+    pub(super) fn reached(&mut self, sequence: u64, position: Position) {
+        self.applied = Some(Applied::at(sequence, position));
+    }
+
+    fn read(&self, record: &Record) -> Result<Event, StoreError> {
+        let body = record
+            .body
+            .unpack()
+            .map_err(|error| StoreError::Damaged(format!("event {}: {error}", record.event_id)))?;
+        let read = self.rules.read(&body, Timestamp(record.received_at));
+        Ok(read.unwrap_or_else(|| Event {
+            id: record.event_id.clone(),
+            event_type: "unknown".to_owned(),
+            created: None,
+            livemode: None,
+            account: None,
+            api_version: None,
+            object_id: None,
+            reading: Reading::Parked { reason: "this version cannot read the event".to_owned() },
+        }))
+    }
+
+    /// Folds a new event and says what became of it.
+    pub(super) fn event(
+        &mut self,
+        header: Header,
+        position: Position,
+        event: Event,
+    ) -> Result<Outcome, StoreError> {
+        let (outcome, object, reason) = match event.reading {
+            Reading::Ignored => (Outcome::Ignored, None, None),
+            Reading::Parked { reason } => (Outcome::Parked, None, Some(reason)),
+            Reading::Report { object, created, says } => {
+                let report = report(&header, &event.id, &event.event_type, created, says);
+                (self.apply(&object, report)?, Some(object), None)
+            }
+        };
+        let summary = self.summary(header.livemode)?;
+        *summary.events.entry(outcome).or_default() += 1;
+        let heard = summary.sources.entry(header.source.clone()).or_insert(header.received_at);
+        *heard = header.received_at.max(*heard);
+        let record = EventRecord {
+            sequence: header.sequence,
+            id: event.id,
+            livemode: header.livemode,
+            event_type: event.event_type,
+            created: event.created,
+            received_at: header.received_at,
+            recorded_at: header.recorded_at,
+            source: header.source,
+            account: event.account,
+            api_version: event.api_version,
+            object_id: event.object_id,
+            object,
+            outcome,
+            reason,
+            conflicting_redelivery: false,
+        };
+        self.ids.insert((record.livemode, record.id.clone()), record.sequence);
+        self.events.insert((record.livemode, record.sequence), StoredEvent { record, position });
+        Ok(outcome)
+    }
+
+    /// Marks an event whose id came again with another content.
+    pub(super) fn conflicting_redelivery(
+        &mut self,
+        livemode: bool,
+        id: &str,
+    ) -> Result<(), StoreError> {
+        if let Some(mut event) = self.event_of_id(livemode, id)? {
+            event.record.conflicting_redelivery = true;
+            self.events.insert((livemode, event.record.sequence), event);
+        }
+        Ok(())
+    }
+
+    /// Reads a parked event again; `None` when the event is not parked, or not known.
+    pub(super) fn redrive(
+        &mut self,
+        livemode: bool,
+        id: &str,
+    ) -> Result<Option<Outcome>, StoreError> {
+        let Some(mut event) = self.event_of_id(livemode, id)? else { return Ok(None) };
+        if event.record.outcome != Outcome::Parked {
+            return Ok(None);
+        }
+        let stored = self.journal_record(event.position)?;
+        let read = self.read(&stored)?;
+        let Reading::Report { object, created, says } = read.reading else {
+            return Ok(Some(Outcome::Parked));
+        };
+        let report = report(&Header::of(&stored), id, &event.record.event_type, created, says);
+        let outcome = self.apply(&object, report)?;
+        let summary = self.summary(livemode)?;
+        if let Some(parked) = summary.events.get_mut(&Outcome::Parked) {
+            *parked = parked.saturating_sub(1);
+        }
+        *summary.events.entry(outcome).or_default() += 1;
+        self.unparked.push(event.record.clone());
+        event.record = EventRecord { outcome, reason: None, object: Some(object), ..event.record };
+        self.events.insert((livemode, event.record.sequence), event);
+        Ok(Some(outcome))
+    }
+
+    /// Folds a report into its object.
+    fn apply(&mut self, key: &ObjectKey, report: Report) -> Result<Outcome, StoreError> {
+        let held = self.object(key)?.cloned();
+        let (progress, overtaken) = match &held {
+            Some(held) if report.created > held.progress.newest => {
+                (fold::advance(key.kind, held.progress.clone(), &report), false)
+            }
+            Some(_) => self.fold_again(key, &report)?,
+            None => fold_all(key, std::slice::from_ref(&report))?,
+        };
+        let before = held.as_ref().map(|held| &held.progress);
+        let outcome = fold::outcome(before, &progress, &report, overtaken);
+        self.count(key, before, &progress)?;
+
+        let (created, sequence) = (report.created, report.arrival.sequence);
+        let object = Object {
+            key: key.clone(),
+            version: held.as_ref().map_or(1, |held| {
+                held.version + u64::from(shows_otherwise(&held.progress, &progress))
+            }),
+            first_seen: held.as_ref().map_or(sequence, |held| held.first_seen),
+            progress,
+        };
+        self.reports.insert(sequence, report);
+        if let Some(touched) = self.objects.get_mut(key) {
+            touched.object = Some(object);
+            touched.reports.push((created, sequence));
+        }
+        Ok(outcome)
+    }
+
+    /// The slow path: the report is late, or shares its second with another. All reports of the
+    /// object are read back and folded in their order.
+    fn fold_again(&self, key: &ObjectKey, report: &Report) -> Result<(Progress, bool), StoreError> {
+        let mut reports = Vec::new();
+        for sequence in self.views.reports_of(key)? {
+            reports.push(self.report_at(key, sequence)?);
+        }
+        let brought = self.objects.get(key).map(|touched| touched.reports.as_slice());
+        for (_, sequence) in brought.unwrap_or_default() {
+            reports.push(self.report_at(key, *sequence)?);
+        }
+        reports.push(report.clone());
+        fold_all(key, &reports)
+    }
+
+    fn report_at(&self, key: &ObjectKey, sequence: u64) -> Result<Report, StoreError> {
+        if let Some(report) = self.reports.get(&sequence) {
+            return Ok(report.clone());
+        }
+        stored_report(self.views, self.journal, self.rules, key, sequence)
+    }
+
+    /// Keeps the counts by status true.
+    fn count(
+        &mut self,
+        key: &ObjectKey,
+        before: Option<&Progress>,
+        now: &Progress,
+    ) -> Result<(), StoreError> {
+        let summary = self.summary(key.livemode)?;
+        let known = before.map_or(0, |before| before.conflicts);
+        summary.conflicts =
+            (summary.conflicts + u64::from(now.conflicts)).saturating_sub(u64::from(known));
+        let (was, is) = (before.and_then(|before| before.state.status()), now.state.status());
+        if was == is {
+            return Ok(());
+        }
+        let statuses = summary.statuses.entry(key.kind).or_default();
+        if let Some(count) = was.and_then(|was| statuses.get_mut(was)) {
+            *count = count.saturating_sub(1);
+        }
+        if let Some(is) = is {
+            *statuses.entry(is.to_owned()).or_default() += 1;
+        }
+        Ok(())
+    }
+
+    pub(super) fn sequence_of(&self, livemode: bool, id: &str) -> Result<Option<u64>, StoreError> {
+        match self.ids.get(&(livemode, id.to_owned())) {
+            Some(&sequence) => Ok(Some(sequence)),
+            None => self.views.sequence_of(livemode, id),
+        }
+    }
+
+    fn event_of_id(&self, livemode: bool, id: &str) -> Result<Option<StoredEvent>, StoreError> {
+        let Some(sequence) = self.sequence_of(livemode, id)? else { return Ok(None) };
+        match self.events.get(&(livemode, sequence)) {
+            Some(event) => Ok(Some(event.clone())),
+            None => self.views.event(livemode, sequence),
+        }
+    }
+
+    fn object(&mut self, key: &ObjectKey) -> Result<Option<&Object>, StoreError> {
+        if !self.objects.contains_key(key) {
+            let object = self.views.object(key)?;
+            let touched = Touched { is_new: object.is_none(), object, reports: Vec::new() };
+            self.objects.insert(key.clone(), touched);
+        }
+        Ok(self.objects.get(key).and_then(|touched| touched.object.as_ref()))
+    }
+
+    fn summary(&mut self, livemode: bool) -> Result<&mut Summary, StoreError> {
+        let held = match self.summaries.remove(&livemode) {
+            Some(held) => held,
+            None => self.views.summary(livemode)?,
+        };
+        Ok(self.summaries.entry(livemode).or_insert(held))
+    }
+
+    fn journal_record(&self, position: Position) -> Result<Record, StoreError> {
+        self.journal.read(position).map_err(StoreError::from)
+    }
+
+    /// Writes all of it, atomically.
+    pub(super) fn write(self) -> Result<(), StoreError> {
+        let mut writes = Writes::default();
+        for ((livemode, id), sequence) in &self.ids {
+            writes.event_id(*livemode, id, *sequence)?;
+        }
+        for event in self.events.values() {
+            writes.event(event)?;
+            if event.record.outcome == Outcome::Parked {
+                writes.parked(&event.record)?;
+            }
+        }
+        self.unparked.iter().for_each(|record| writes.no_longer_parked(record));
+        for touched in self.objects.values() {
+            let Some(object) = &touched.object else { continue };
+            writes.object(object, touched.is_new)?;
+            for &(created, sequence) in &touched.reports {
+                writes.report(&object.key, created, sequence);
+            }
+        }
+        for (livemode, summary) in &self.summaries {
+            // Looked up when it is asked for; see `Views::summary`.
+            let summary = Summary { oldest_parked: None, ..summary.clone() };
+            writes.summary(*livemode, &summary)?;
+        }
+        if let Some(applied) = self.applied {
+            writes.applied(applied)?;
+        }
+        self.views.write(writes)
+    }
+}
+
+/// A report read back from the journal.
+pub(super) fn stored_report(
+    views: &Views,
+    journal: &JournalReader,
+    rules: &dyn Rules,
+    key: &ObjectKey,
+    sequence: u64,
+) -> Result<Report, StoreError> {
+    let missing = |what: &str| {
+        StoreError::Damaged(format!("event {sequence} {what}; `bursar verify` finds what is wrong"))
+    };
+    let event = views.event(key.livemode, sequence)?.ok_or_else(|| missing("is not indexed"))?;
+    let record = journal.read(event.position)?;
+    let body = record.body.unpack().map_err(|_| missing("does not unpack"))?;
+    match rules.read(&body, Timestamp(record.received_at)).map(|read| read.reading) {
+        Some(Reading::Report { created, says, .. }) => {
+            let EventRecord { id, event_type, .. } = event.record;
+            Ok(report(&Header::of(&record), &id, &event_type, created, says))
+        }
+        _ => Err(missing("does not read as it did")),
+    }
+}
+
+fn report(header: &Header, id: &str, event_type: &str, created: u64, says: Says) -> Report {
+    Report {
+        event_id: id.to_owned(),
+        event_type: event_type.to_owned(),
+        created,
+        says,
+        arrival: Arrival {
+            sequence: header.sequence,
+            received_at: header.received_at,
+            recorded_at: header.recorded_at,
+            source: header.source.clone(),
+        },
+    }
+}
+
+/// Folds reports of which the last is the new one.
+fn fold_all(key: &ObjectKey, reports: &[Report]) -> Result<(Progress, bool), StoreError> {
+    let folded = fold::fold(key.kind, reports, reports.len().checked_sub(1));
+    folded
+        .map(|folded| (folded.progress, folded.overtaken))
+        .ok_or_else(|| StoreError::Damaged(format!("no reports are known about {}", key.id)))
+}
+
+fn shows_otherwise(before: &Progress, now: &Progress) -> bool {
+    before.state != now.state || before.ambiguous != now.ambiguous || before.as_of != now.as_of
+}

@@ -7,7 +7,7 @@ use awc::error::SendRequestError;
 
 use crate::cli::Failure;
 
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 const LARGEST_ANSWER: usize = 64 << 20;
 
 /// A server to call.

@@ -19,7 +19,7 @@ mod client;
 mod meter;
 mod settings;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -123,7 +123,7 @@ fn store_folder(flags: &SettingFlags) -> Result<(PathBuf, Settings), Failure> {
 }
 
 /// Opens a store that must exist.
-fn open_store(folder: &PathBuf) -> Result<Embedded, Failure> {
+fn open_store(folder: &Path) -> Result<Embedded, Failure> {
     must_exist(folder)?;
     let mut meter = Meter::new("recovering");
     let store =
@@ -132,7 +132,7 @@ fn open_store(folder: &PathBuf) -> Result<Embedded, Failure> {
     Ok(store)
 }
 
-fn must_exist(folder: &PathBuf) -> Result<(), Failure> {
+fn must_exist(folder: &Path) -> Result<(), Failure> {
     if Embedded::exists(folder) {
         return Ok(());
     }

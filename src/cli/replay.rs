@@ -28,10 +28,10 @@ const BYTES_PER_REQUEST: usize = 8 << 20;
 pub struct Arguments {
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Server to call [env: BURSAR_URL] [default: the configured bind address]
+    /// Server to call [env: `BURSAR_URL`] [default: the configured bind address]
     #[arg(long)]
     url: Option<String>,
-    /// Token with the role operator [env: BURSAR_TOKEN]
+    /// Token with the role operator [env: `BURSAR_TOKEN`]
     #[arg(long)]
     token: Option<String>,
     /// Deliver through the webhook route, signed with a webhook secret

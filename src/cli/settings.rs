@@ -9,13 +9,13 @@ use crate::config::{SETTINGS, Settings, environment};
 
 /// The flags that were given, by setting name.
 #[derive(Debug, Default)]
-pub struct SettingFlags {
+pub(super) struct SettingFlags {
     values: BTreeMap<String, String>,
     file: Option<PathBuf>,
 }
 
 impl SettingFlags {
-    pub fn gather(&self) -> Settings {
+    pub(super) fn gather(&self) -> Settings {
         let file = self.file.clone().or_else(|| environment().get("CONFIG").map(PathBuf::from));
         let mut environment = environment();
         environment.remove("CONFIG");

@@ -14,7 +14,7 @@ use crate::http::auth::Reader;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
 use crate::http::{Handles, cursor, view};
-use crate::pipeline;
+use crate::pipeline::history::{Told, history as told_history};
 use crate::store::{ObjectFilter, Slice};
 
 pub(super) async fn accounts(
@@ -168,7 +168,7 @@ pub(super) async fn history(
     );
     let query = Query::of(&request, expected)?;
     let key = key(&query, &handles, kind, &id)?;
-    let told = pipeline::history::history(&handles.store, &key).await?;
+    let told = told_history(&handles.store, &key).await?;
     if told.is_empty() {
         return Err(unknown(&key));
     }
@@ -177,15 +177,15 @@ pub(super) async fn history(
     let start = match query.text("cursor") {
         None => 0,
         Some(text) => {
-            let last = cursor::decode(&list, &text)?;
-            let place = told.iter().position(|entry| entry.report.event_id == last);
+            let last_shown = cursor::decode(&list, &text)?;
+            let place = told.iter().position(|entry| entry.report.event_id == last_shown);
             place.map_or(told.len(), |place| place + 1)
         }
     };
-    let page: Vec<_> = told.iter().skip(start).take(query.limit()?).collect();
-    let more = start + page.len() < told.len();
-    let next =
-        page.last().filter(|_| more).map(|last| cursor::encode(&list, &last.report.event_id));
+    let page: Vec<&Told> = told.iter().skip(start).take(query.limit()?).collect();
+    let is_last = start + page.len() >= told.len();
+    let next = page.last().filter(|_| !is_last);
+    let next = next.map(|told| cursor::encode(&list, &told.report.event_id));
     let items = page.into_iter().map(|told| view::history_entry(&key, told)).collect();
     respond(&request, &view::list(items, next, key.livemode))
 }

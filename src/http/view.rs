@@ -9,7 +9,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use crate::domain::Json;
-use crate::domain::account::Account;
+use crate::domain::account::{Account, Facts};
 use crate::domain::event::Outcome;
 use crate::domain::fold::{Entry, State};
 use crate::domain::id::{Kind, ObjectKey};
@@ -137,12 +137,12 @@ fn of_account(account: &Account, fields: &mut Fields) {
     fields
         .put("status", account.status().word())
         .put("payable", account.payable())
-        .put("can_receive_transfers", facts.map(|facts| facts.can_receive_transfers()))
+        .put("can_receive_transfers", facts.map(Facts::can_receive_transfers))
         .put("payouts_enabled", facts.map(|facts| facts.payouts_enabled))
         .put("charges_enabled", profile.and_then(|profile| profile.charges_enabled))
         .put("details_submitted", facts.map(|facts| facts.details_submitted))
         .put("next_action", account.next_action().word())
-        .put("blockers", facts.map(|facts| facts.blockers()))
+        .put("blockers", facts.map(Facts::blockers))
         .put("deadline", facts.and_then(|facts| facts.current_deadline))
         .put_json("requirements", profile.and_then(|profile| profile.requirements.as_ref()))
         .put("capabilities", profile.and_then(|profile| profile.capabilities.as_ref()).map(words))

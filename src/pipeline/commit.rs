@@ -44,10 +44,16 @@ pub struct Committer {
     limits: Limits,
 }
 
+/// A request in the queue.
 struct Waiting {
     events: Vec<Incoming>,
+    asker: Asker,
+}
+
+/// Who waits for an answer, and the room its events take meanwhile.
+struct Asker {
     answer: oneshot::Sender<Result<Vec<Receipt>, StoreError>>,
-    _bytes: OwnedSemaphorePermit,
+    _room: OwnedSemaphorePermit,
 }
 
 /// Says when the store has stopped for good and the process must end.
@@ -68,11 +74,11 @@ impl Committer {
         let size: usize = events.iter().map(|event| event.body.stored_length()).sum();
         // One request larger than the whole queue may pass when nothing else waits.
         let size = u32::try_from(size.min(self.limits.waiting_bytes)).unwrap_or(u32::MAX);
-        let bytes = Arc::clone(&self.bytes)
+        let room = Arc::clone(&self.bytes)
             .try_acquire_many_owned(size)
             .map_err(|_| CommitError::Overloaded)?;
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { events, answer, _bytes: bytes };
+        let waiting = Waiting { events, asker: Asker { answer, _room: room } };
         self.queue.try_send(waiting).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => CommitError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => CommitError::Stopping,
@@ -90,35 +96,33 @@ async fn run(
     let mut gathered = Vec::with_capacity(batch);
     while queue.recv_many(&mut gathered, batch).await > 0 {
         let mut events = Vec::with_capacity(gathered.len());
-        let mut waiting = Vec::with_capacity(gathered.len());
-        for Waiting { events: brought, answer, _bytes } in gathered.drain(..) {
-            waiting.push((brought.len(), answer, _bytes));
-            events.extend(brought);
+        let mut askers = Vec::with_capacity(gathered.len());
+        for waiting in gathered.drain(..) {
+            askers.push((waiting.events.len(), waiting.asker));
+            events.extend(waiting.events);
         }
         let result = store.commit(events).await;
         if let Err(error @ StoreError::SyncFailed(_)) = &result {
             failed.send_replace(Some(error.clone()));
         }
-        answer(result, waiting);
+        answer(result, askers);
     }
 }
 
-fn answer(
-    result: Result<Vec<Receipt>, StoreError>,
-    waiting: Vec<(usize, oneshot::Sender<Result<Vec<Receipt>, StoreError>>, OwnedSemaphorePermit)>,
-) {
+/// Gives each asker the receipts of its events, which stand in the order of asking.
+fn answer(result: Result<Vec<Receipt>, StoreError>, askers: Vec<(usize, Asker)>) {
     match result {
         Ok(receipts) => {
             let mut receipts = receipts.into_iter();
-            for (count, answer, _bytes) in waiting {
+            for (count, asker) in askers {
                 // Who no longer listens has lost nothing: the event is stored.
-                answer.send(Ok(receipts.by_ref().take(count).collect())).ok();
+                asker.answer.send(Ok(receipts.by_ref().take(count).collect())).ok();
             }
         }
         Err(error) => {
-            tracing::error!(%error, "{} requests could not be committed", waiting.len());
-            for (_, answer, _bytes) in waiting {
-                answer.send(Err(error.clone())).ok();
+            tracing::error!(%error, "{} requests could not be committed", askers.len());
+            for (_, asker) in askers {
+                asker.answer.send(Err(error.clone())).ok();
             }
         }
     }

@@ -206,40 +206,55 @@ impl Expectation {
         }
     }
 
+    /// Whether this is about the status of an object.
+    pub fn is_status(&self) -> bool {
+        matches!(&self.wanted, Wanted::Field(field, _) if field == "status")
+    }
+
+    /// Where the history of the object is read.
+    pub fn history_path(&self) -> Option<String> {
+        match &self.subject {
+            Subject::Object { kind, id, account } => {
+                let subject = Subject::History {
+                    kind: kind.clone(),
+                    id: id.clone(),
+                    account: account.clone(),
+                };
+                Some(Self { subject, ..self.clone() }.path())
+            }
+            Subject::History { .. } => Some(self.path()),
+            Subject::Summary => None,
+        }
+    }
+
     /// Whether the answer is as expected; if not, what it was instead.
     pub fn check(&self, status: u16, answer: &Value) -> Result<(), String> {
         let is = match &self.wanted {
-            Wanted::Unknown if status == 404 => return Ok(()),
-            Wanted::Unknown => format!("HTTP {status}"),
-            _ if status != 200 => format!("HTTP {status}"),
+            Wanted::Unknown if status == 404 => None,
+            Wanted::Unknown => Some(format!("HTTP {status}")),
+            _ if status != 200 => Some(format!("HTTP {status}")),
             Wanted::Field(field, value) => {
                 let is = answer.get(field).unwrap_or(&Value::Null);
-                if is == value {
-                    return Ok(());
-                }
-                is.to_string()
+                (is != value).then(|| is.to_string())
             }
             Wanted::Entries(wanted) => {
                 let entries = answer.get("data").and_then(Value::as_array).map_or(0, Vec::len);
-                if entries == *wanted {
-                    return Ok(());
-                }
-                entries.to_string()
+                (entries != *wanted).then(|| entries.to_string())
             }
             Wanted::Parked(wanted) => {
                 let events = answer.get("events");
-                counted(events.and_then(|events| events.get("parked")), *wanted)?
+                other_count(events.and_then(|events| events.get("parked")), *wanted)
             }
-            Wanted::Conflicts(wanted) => counted(answer.get("conflicts"), *wanted)?,
+            Wanted::Conflicts(wanted) => other_count(answer.get("conflicts"), *wanted),
         };
-        if is.is_empty() { Ok(()) } else { Err(format!("{}: it is {is}", self.text)) }
+        is.map_or(Ok(()), |is| Err(format!("{}: it is {is}", self.text)))
     }
 }
 
-/// Nothing to say when the count is right.
-fn counted(is: Option<&Value>, wanted: u64) -> Result<String, String> {
+/// The count, where it is not the wanted one.
+fn other_count(is: Option<&Value>, wanted: u64) -> Option<String> {
     let is = is.and_then(Value::as_u64).unwrap_or(0);
-    Ok(if is == wanted { String::new() } else { is.to_string() })
+    (is != wanted).then(|| is.to_string())
 }
 
 /// Turns deliveries into events, second by second.

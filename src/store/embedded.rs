@@ -128,12 +128,12 @@ impl Embedded {
     /// Recomputes all views beside the ones in use and names what differs, up to `most`.
     pub fn check(&self, most: usize, progress: Progress<'_>) -> Result<Check, StoreError> {
         let Inner { folder, views, journal, rules, .. } = &*self.inner;
-        folder.delete(&folder.new_views())?;
+        folder.delete_new_views()?;
         let recomputed = Views::open(&folder.new_views())?;
         catch_up(&recomputed, journal, &**rules, progress)?;
         let check = compare(views, &recomputed, most)?;
         drop(recomputed);
-        folder.delete(&folder.new_views())?;
+        folder.delete_new_views()?;
         Ok(check)
     }
 
@@ -224,7 +224,7 @@ fn rebuilt_views(
     rules: &dyn Rules,
     progress: Progress<'_>,
 ) -> Result<Views, StoreError> {
-    folder.delete(&folder.new_views())?;
+    folder.delete_new_views()?;
     let views = Views::open(&folder.new_views())?;
     catch_up(&views, journal, rules, progress)?;
     views.flush()?;
@@ -295,7 +295,7 @@ impl Inner {
         let mut update = Update::new(&self.views, &self.journal, &*self.rules);
         let Sorted { recorded_at, records, actions, places, .. } = self.sort(batch, &update)?;
         let positions = append(&mut writer, records)?;
-        let folded = self.fold(recorded_at, actions, &positions, &mut update);
+        let folded = fold(recorded_at, actions, &positions, &mut update);
         let written = folded.and_then(|receipts| update.write().map(|()| receipts));
         // The events are safe in the journal; before the next commit the views are put right.
         writer.behind = written.is_err();
@@ -310,7 +310,7 @@ impl Inner {
         let nowhere = Position { segment: 0, offset: 0 };
         let sequences = (writer.journal.next_sequence()..).take(actions.len());
         let positions: Vec<(u64, Position)> = sequences.map(|next| (next, nowhere)).collect();
-        let receipts = self.fold(recorded_at, actions, &positions, &mut update)?;
+        let receipts = fold(recorded_at, actions, &positions, &mut update)?;
         Ok(answers(places, receipts))
     }
 
@@ -407,30 +407,29 @@ impl Inner {
         Ok(incoming.conflicting_redelivery
             || !self.rules.same_content(&stored, &unpack(&incoming.body)?))
     }
+}
 
-    /// Folds a batch whose records got these places in the journal.
-    fn fold(
-        &self,
-        recorded_at: Timestamp,
-        actions: Vec<Action>,
-        positions: &[(u64, Position)],
-        update: &mut Update<'_>,
-    ) -> Result<Vec<Receipt>, StoreError> {
-        let mut receipts = Vec::new();
-        for (action, &(sequence, position)) in actions.into_iter().zip(positions) {
-            match action {
-                Action::Event { event, livemode, received_at, source } => {
-                    let header = Header { sequence, livemode, received_at, recorded_at, source };
-                    let id = event.id.clone();
-                    let outcome = update.event(header, position, event)?;
-                    receipts.push(Receipt { id, outcome });
-                }
-                Action::Flag { livemode, id } => update.conflicting_redelivery(livemode, &id)?,
+/// Folds a batch whose records got these places in the journal.
+fn fold(
+    recorded_at: Timestamp,
+    actions: Vec<Action>,
+    positions: &[(u64, Position)],
+    update: &mut Update<'_>,
+) -> Result<Vec<Receipt>, StoreError> {
+    let mut receipts = Vec::new();
+    for (action, &(sequence, position)) in actions.into_iter().zip(positions) {
+        match action {
+            Action::Event { event, livemode, received_at, source } => {
+                let header = Header { sequence, livemode, received_at, recorded_at, source };
+                let id = event.id.clone();
+                let outcome = update.event(header, position, event)?;
+                receipts.push(Receipt { id, outcome });
             }
-            update.reached(sequence, position);
+            Action::Flag { livemode, id } => update.conflicting_redelivery(livemode, &id)?,
         }
-        Ok(receipts)
+        update.reached(sequence, position);
     }
+    Ok(receipts)
 }
 
 /// A batch, sorted into what is written and what is answered.
@@ -445,6 +444,7 @@ struct Sorted {
     places: Vec<Place>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "nearly all actions are events")]
 enum Action {
     Event { event: Event, livemode: bool, received_at: Timestamp, source: String },
     Flag { livemode: bool, id: String },

@@ -86,26 +86,30 @@ impl Folder {
         write_synced(&self.path, "OPENED", CLOSED)
     }
 
-    /// Deletes the views, if there are any.
-    pub(super) fn delete(&self, views: &Path) -> Result<(), StoreError> {
-        match fs::remove_dir_all(views) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(views, &error)),
-            _ => Ok(()),
-        }
+    pub(super) fn delete_new_views(&self) -> Result<(), StoreError> {
+        delete(&self.new_views())
     }
 
     /// Puts the new views where the old ones were. After a crash in between there are none, and
     /// the next start makes them again.
     pub(super) fn swap_views(&self) -> Result<(), StoreError> {
         let (new, old) = (self.new_views(), self.path.join("views.old"));
-        self.delete(&old)?;
+        delete(&old)?;
         sync_all(&new).map_err(|error| failed(&new, &error))?;
         if self.views().exists() {
             fs::rename(self.views(), &old).map_err(|error| failed(&old, &error))?;
         }
         fs::rename(&new, self.views()).map_err(|error| failed(&new, &error))?;
         sync_folder(&self.path).map_err(|error| failed(&self.path, &error))?;
-        self.delete(&old)
+        delete(&old)
+    }
+}
+
+/// Deletes a folder, if it is there.
+fn delete(folder: &Path) -> Result<(), StoreError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(folder, &error)),
+        _ => Ok(()),
     }
 }
 

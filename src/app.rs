@@ -61,12 +61,15 @@ pub async fn run(
         }
     };
     tokio::select! {
-        () = stop => {}
+        () = stop => {
+            handles.draining.store(true, Ordering::Relaxed);
+            control.stop(true).await;
+            // With the server goes the last hold on the committer, which then ends.
+            serving.await.map_err(std::io::Error::other)??;
+        }
         error = failed => return Err(error.into()),
         ended = &mut serving => ended.map_err(std::io::Error::other)??,
     }
-    handles.draining.store(true, Ordering::Relaxed);
-    control.stop(true).await;
     drop(handles);
     committing.await.ok();
     store.close().await?;

@@ -49,7 +49,7 @@ pub enum ApiError {
 
 impl ApiError {
     /// A stable word for programs. The message beside it is for people and may change.
-    fn code(&self) -> &'static str {
+    pub(super) fn code(&self) -> &'static str {
         match self {
             Self::Receive(ReceiveError::Signature(error)) => match error {
                 SignatureError::Missing => "signature_missing",

@@ -17,10 +17,22 @@ pub(super) async fn receive(
     body: Result<Bytes, Error>,
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
+    let answer = receive_one(&request, body, &handles).await;
+    if let Err(error) = &answer {
+        tracing::warn!(code = error.code(), "turned a delivery away: {error}");
+    }
+    answer
+}
+
+async fn receive_one(
+    request: &HttpRequest,
+    body: Result<Bytes, Error>,
+    handles: &Handles,
+) -> Result<HttpResponse, ApiError> {
     let body = body.map_err(|error| {
         super::operate::body_error(&error, handles.max_body_bytes, "; see BURSAR_MAX_BODY_BYTES")
     })?;
-    let signature = signature(&request).map_err(ReceiveError::Signature)?;
+    let signature = signature(request).map_err(ReceiveError::Signature)?;
     let receipt = handles.receiver.receive(signature, &body, clock::now()).await?;
     Ok(HttpResponse::Ok().json(view::receipt(&receipt)))
 }

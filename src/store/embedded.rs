@@ -640,11 +640,14 @@ impl Store for Embedded {
     }
 
     async fn health(&self) -> Result<(), StoreError> {
-        match self.inner.writer.try_lock() {
-            Ok(writer) => writer.stopped.clone().map_or(Ok(()), Err),
-            // A commit is under way, so one can be.
-            Err(_) => Ok(()),
-        }
+        blocking(&self.inner, |inner| {
+            // A commit under way is not waited for.
+            if let Some(reason) = inner.writer.try_lock().ok().and_then(|w| w.stopped.clone()) {
+                return Err(reason);
+            }
+            inner.folder.check_writable()
+        })
+        .await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

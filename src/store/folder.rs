@@ -13,6 +13,7 @@ use crate::store::StoreError;
 /// The layout this program writes, and the only one it reads.
 const FORMAT: &str = "1";
 const CLOSED: &str = "closed";
+const PROBE_BYTES: usize = 4096;
 
 pub(super) struct Folder {
     path: PathBuf,
@@ -84,6 +85,13 @@ impl Folder {
     pub(super) fn note_closed(&self) -> Result<(), StoreError> {
         sync_all(&self.views()).map_err(|error| failed(&self.views(), &error))?;
         write_synced(&self.path, "OPENED", CLOSED)
+    }
+
+    /// Whether the disk still takes something; a full one does not.
+    pub(super) fn check_writable(&self) -> Result<(), StoreError> {
+        let path = self.path.join("PROBE");
+        let written = fs::write(&path, [0; PROBE_BYTES]).and_then(|()| fs::remove_file(&path));
+        written.map_err(|error| failed(&path, &error))
     }
 
     pub(super) fn delete_new_views(&self) -> Result<(), StoreError> {

@@ -1,0 +1,254 @@
+//! One commit: drop what is known, append, fold, write.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::PoisonError;
+
+use crate::clock;
+use crate::domain::event::{Event, Outcome};
+use crate::domain::time::Timestamp;
+use crate::store::embedded::upkeep::catch_up;
+use crate::store::embedded::{Inner, Writer, unpack};
+use crate::store::journal::{AppendError, Draft, Position};
+use crate::store::record::{PackedBody, RecordKind};
+use crate::store::update::{Header, Update};
+use crate::store::{Incoming, Receipt, StoreError};
+
+impl Inner {
+    pub(super) fn commit(&self, batch: Vec<Incoming>) -> Result<Vec<Receipt>, StoreError> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.ready(&mut writer)?;
+        let mut update = Update::new(&self.views, &self.journal, &*self.rules);
+        let Sorted { recorded_at, records, actions, places, .. } = self.sort(batch, &update)?;
+        let positions = append(&mut writer, records)?;
+        let folded = fold(recorded_at, actions, &positions, &mut update);
+        let written = folded.and_then(|receipts| update.write().map(|()| receipts));
+        // The events are safe in the journal; before the next commit the views are put right.
+        writer.behind = written.is_err();
+        Ok(answers(places, written?))
+    }
+
+    pub(super) fn preview(&self, batch: Vec<Incoming>) -> Result<Vec<Receipt>, StoreError> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.ready(&mut writer)?;
+        let mut update = Update::new(&self.views, &self.journal, &*self.rules);
+        let Sorted { recorded_at, actions, places, .. } = self.sort(batch, &update)?;
+        let nowhere = Position { segment: 0, offset: 0 };
+        let sequences = (writer.journal.next_sequence()..).take(actions.len());
+        let positions: Vec<(u64, Position)> = sequences.map(|next| (next, nowhere)).collect();
+        let receipts = fold(recorded_at, actions, &positions, &mut update)?;
+        Ok(answers(places, receipts))
+    }
+
+    pub(super) fn redrive(
+        &self,
+        livemode: bool,
+        ids: &[String],
+        dry_run: bool,
+    ) -> Result<Vec<Receipt>, StoreError> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.ready(&mut writer)?;
+        let mut update = Update::new(&self.views, &self.journal, &*self.rules);
+        let mut receipts = Vec::new();
+        let mut helped = Vec::new();
+        for id in ids {
+            let outcome = update.redrive(livemode, id)?.unwrap_or(Outcome::Duplicate);
+            if !matches!(outcome, Outcome::Parked | Outcome::Duplicate) {
+                helped.push(note(RecordKind::Redrive, livemode, id, clock::now()));
+            }
+            receipts.push(Receipt { id: id.clone(), outcome });
+        }
+        if !(helped.is_empty() || dry_run) {
+            let positions = append(&mut writer, helped)?;
+            if let Some(&(sequence, position)) = positions.last() {
+                update.reached(sequence, position);
+            }
+            writer.behind = true;
+            update.write()?;
+            writer.behind = false;
+        }
+        Ok(receipts)
+    }
+
+    /// Refuses what can no longer be done, and puts views right that a failed write left behind.
+    fn ready(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        if let Some(reason) = &writer.stopped {
+            return Err(reason.clone());
+        }
+        if writer.behind {
+            catch_up(&self.views, &self.journal, &*self.rules, &mut |_| {})?;
+            writer.behind = false;
+        }
+        Ok(())
+    }
+
+    /// Tells what is new from what is known, in the store or earlier in the batch.
+    fn sort(&self, batch: Vec<Incoming>, update: &Update<'_>) -> Result<Sorted, StoreError> {
+        let mut sorted = Sorted::at(clock::now());
+        for incoming in batch {
+            let name = (incoming.livemode, incoming.event.id.clone());
+            let conflicts = if let Some(twin) = sorted.twin(&name) {
+                let first = unpack(&twin.body)?;
+                !self.rules.same_content(&first, &unpack(&incoming.body)?)
+            } else if update.sequence_of(name.0, &name.1)?.is_some() {
+                self.conflicts(&incoming)?
+            } else {
+                sorted.add(incoming);
+                continue;
+            };
+            if conflicts {
+                sorted.flag(&name);
+            }
+            sorted.places.push(Place::Duplicate(name.1));
+        }
+        Ok(sorted)
+    }
+
+    /// Whether a redelivery differs from the stored event and that was not seen before.
+    fn conflicts(&self, incoming: &Incoming) -> Result<bool, StoreError> {
+        let Some(event) = self.views.event_of_id(incoming.livemode, &incoming.event.id)? else {
+            return Ok(false);
+        };
+        if event.record.conflicting_redelivery {
+            return Ok(false);
+        }
+        let stored = unpack(&self.journal.read(event.position)?.body)?;
+        Ok(incoming.conflicting_redelivery
+            || !self.rules.same_content(&stored, &unpack(&incoming.body)?))
+    }
+}
+/// Folds a batch whose records got these places in the journal.
+fn fold(
+    recorded_at: Timestamp,
+    actions: Vec<Action>,
+    positions: &[(u64, Position)],
+    update: &mut Update<'_>,
+) -> Result<Vec<Receipt>, StoreError> {
+    let mut receipts = Vec::new();
+    for (action, &(sequence, position)) in actions.into_iter().zip(positions) {
+        match action {
+            Action::Event { event, livemode, received_at, source } => {
+                let header = Header { sequence, livemode, received_at, recorded_at, source };
+                let id = event.id.clone();
+                let outcome = update.event(header, position, event)?;
+                receipts.push(Receipt { id, outcome });
+            }
+            Action::Flag { livemode, id } => update.conflicting_redelivery(livemode, &id)?,
+        }
+        update.reached(sequence, position);
+    }
+    Ok(receipts)
+}
+
+/// A batch, sorted into what is written and what is answered.
+struct Sorted {
+    recorded_at: Timestamp,
+    records: Vec<Draft>,
+    /// What each record does to the views.
+    actions: Vec<Action>,
+    /// Where the new events of the batch stand among the records.
+    new: HashMap<(bool, String), usize>,
+    flagged: HashSet<(bool, String)>,
+    places: Vec<Place>,
+}
+
+#[expect(clippy::large_enum_variant, reason = "nearly all actions are events")]
+enum Action {
+    Event { event: Event, livemode: bool, received_at: Timestamp, source: String },
+    Flag { livemode: bool, id: String },
+}
+
+/// The answer to one event of the batch.
+enum Place {
+    New,
+    Duplicate(String),
+}
+
+impl Sorted {
+    fn at(recorded_at: Timestamp) -> Self {
+        Self {
+            recorded_at,
+            records: Vec::new(),
+            actions: Vec::new(),
+            new: HashMap::new(),
+            flagged: HashSet::new(),
+            places: Vec::new(),
+        }
+    }
+
+    fn twin(&self, name: &(bool, String)) -> Option<&Draft> {
+        self.new.get(name).and_then(|&place| self.records.get(place))
+    }
+
+    fn add(&mut self, incoming: Incoming) {
+        let Incoming { event, livemode, received_at, source, body, conflicting_redelivery } =
+            incoming;
+        let name = (livemode, event.id.clone());
+        self.new.insert(name.clone(), self.records.len());
+        self.places.push(Place::New);
+        self.records.push(Draft {
+            received_at: received_at.0,
+            recorded_at: self.recorded_at.0,
+            livemode,
+            kind: RecordKind::Event,
+            source: source.clone(),
+            event_id: event.id.clone(),
+            body,
+        });
+        self.actions.push(Action::Event { event, livemode, received_at, source });
+        if conflicting_redelivery {
+            self.flag(&name);
+        }
+    }
+
+    fn flag(&mut self, name: &(bool, String)) {
+        if self.flagged.insert(name.clone()) {
+            let (livemode, id) = name.clone();
+            self.records.push(note(
+                RecordKind::ConflictingRedelivery,
+                livemode,
+                &id,
+                self.recorded_at,
+            ));
+            self.actions.push(Action::Flag { livemode, id });
+        }
+    }
+}
+
+/// Receipts in the order of the batch, from those of its new events.
+fn answers(places: Vec<Place>, receipts: Vec<Receipt>) -> Vec<Receipt> {
+    let mut receipts = receipts.into_iter();
+    let answer = |place| match place {
+        Place::New => receipts.next(),
+        Place::Duplicate(id) => Some(Receipt { id, outcome: Outcome::Duplicate }),
+    };
+    places.into_iter().filter_map(answer).collect()
+}
+
+fn append(writer: &mut Writer, records: Vec<Draft>) -> Result<Vec<(u64, Position)>, StoreError> {
+    if records.is_empty() {
+        return Ok(Vec::new());
+    }
+    writer.journal.append(records).map_err(|error| match error {
+        AppendError::NotStored(_) | AppendError::TooLong(_) => {
+            StoreError::Unavailable(error.to_string())
+        }
+        AppendError::SyncFailed(_) => {
+            let reason = StoreError::SyncFailed(error.to_string());
+            writer.stopped = Some(reason.clone());
+            reason
+        }
+    })
+}
+
+/// A record about an event stored earlier.
+fn note(kind: RecordKind, livemode: bool, id: &str, now: Timestamp) -> Draft {
+    Draft {
+        received_at: now.0,
+        recorded_at: now.0,
+        livemode,
+        kind,
+        source: String::new(),
+        event_id: id.to_owned(),
+        body: PackedBody::pack(&[]),
+    }
+}

@@ -1,0 +1,280 @@
+//! The embedded engine: one folder, a journal for the truth and views for all that follows.
+//!
+//! A commit drops what is known, appends the rest to the journal and waits for the disk, folds
+//! it into the views, and only then answers. Whatever happens after the disk has confirmed can
+//! be recomputed: opening the store folds the journal from where the views stand.
+//!
+//! **Never in here:** what an event means (see [`crate::store::Rules`] and the domain).
+
+mod commit;
+mod upkeep;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::domain::event::Report;
+use crate::domain::id::{Kind, ObjectKey};
+use crate::store::embedded::upkeep::{catch_up, rebuilt_views};
+use crate::store::folder::Folder;
+use crate::store::journal::{Journal, JournalError, JournalReader};
+use crate::store::record::{PackedBody, RecordKind};
+use crate::store::update::stored_report;
+use crate::store::views::Views;
+use crate::store::{
+    EventFilter, EventRecord, Incoming, Object, ObjectFilter, Page, Receipt, Rules, Slice, Store,
+    StoreError, Summary,
+};
+pub use upkeep::{Check, Verified};
+
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Size that journal segments are given when they are made.
+    pub segment_bytes: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { segment_bytes: 64 << 20 }
+    }
+}
+
+pub struct Embedded {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    folder: Folder,
+    views: Views,
+    journal: JournalReader,
+    rules: Arc<dyn Rules>,
+    writer: Mutex<Writer>,
+}
+
+struct Writer {
+    journal: Journal,
+    /// The journal holds records that could not be folded into the views yet.
+    behind: bool,
+    /// Set when no commit may follow, with the reason.
+    stopped: Option<StoreError>,
+}
+
+/// Told how many journal records a long work has done.
+pub type Progress<'a> = &'a mut dyn FnMut(u64);
+
+impl Embedded {
+    /// Opens the store, or makes it. Views that cannot be trusted are made anew.
+    pub fn open(
+        path: &Path,
+        options: Options,
+        rules: Arc<dyn Rules>,
+        progress: Progress<'_>,
+    ) -> Result<Self, StoreError> {
+        let folder = Folder::open(path)?;
+        let journal = Journal::create_or_open(&folder.journal(), options.segment_bytes)?;
+        if journal.recovered_tail() > 0 {
+            let dropped = journal.recovered_tail();
+            tracing::warn!(
+                bytes = dropped,
+                "cut {dropped} bytes of an unfinished commit off the journal; nothing in it had been acknowledged"
+            );
+        }
+        let reader = journal.reader();
+        let views = match trusted_views(&folder, &journal)? {
+            Some(views) => views,
+            None => rebuilt_views(&folder, &reader, &*rules, progress)?,
+        };
+        folder.note_opened()?;
+        let inner = Inner {
+            folder,
+            views,
+            journal: reader,
+            rules,
+            writer: Mutex::new(Writer { journal, behind: false, stopped: None }),
+        };
+        catch_up(&inner.views, &inner.journal, &*inner.rules, progress)?;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Whether the store at `path` could be opened, as far as its lock and layout tell. Makes
+    /// nothing where there is none.
+    pub fn probe(path: &Path) -> Result<(), StoreError> {
+        if Folder::exists(path) { Folder::open(path).map(|_| ()) } else { Ok(()) }
+    }
+
+    /// Whether a store was ever made at `path`.
+    pub fn exists(path: &Path) -> bool {
+        Folder::exists(path)
+    }
+}
+
+/// The views on disk, unless a power loss can have hurt them or they are of another version.
+fn trusted_views(folder: &Folder, journal: &Journal) -> Result<Option<Views>, StoreError> {
+    if !folder.views().is_dir() || !folder.views_can_be_trusted() {
+        return Ok(None);
+    }
+    let opened = Views::open(&folder.views());
+    let (views, applied) = match opened.and_then(|views| Ok((views.applied()?, views))) {
+        Ok((applied, views)) => (views, applied),
+        Err(error) => {
+            tracing::warn!(%error, "the derived records cannot be used and are recomputed");
+            return Ok(None);
+        }
+    };
+    match applied {
+        Some(applied) if applied.sequence >= journal.next_sequence() => {
+            Err(StoreError::Damaged(format!(
+                "the journal ends at record {}, but records up to {} were acknowledged and applied; put the missing files of the journal back (to go on without those events, delete the folder {})",
+                journal.next_sequence() - 1,
+                applied.sequence,
+                folder.views().display(),
+            )))
+        }
+        Some(_) => Ok(Some(views)),
+        None if journal.next_sequence() == 1 => Ok(Some(views)),
+        None => Ok(None),
+    }
+}
+impl Inner {
+    fn scan(&self, after: u64, limit: usize) -> Result<Vec<(EventRecord, Vec<u8>)>, StoreError> {
+        let from = self.views.event_at(after)?.map(|event| event.position);
+        let mut events = Vec::new();
+        for read in self.journal.scan(from) {
+            let (_, record) = read?;
+            if record.kind == RecordKind::Event {
+                let body = unpack(&record.body)?;
+                let event = self.views.event(record.livemode, record.sequence)?;
+                events.extend(event.map(|event| (event.record, body)));
+            }
+            if events.len() == limit {
+                break;
+            }
+        }
+        Ok(events)
+    }
+}
+
+fn unpack(body: &PackedBody) -> Result<Vec<u8>, StoreError> {
+    body.unpack().map_err(|error| StoreError::Damaged(error.to_string()))
+}
+/// Runs blocking work where it does not hold up requests.
+async fn blocking<T: Send + 'static>(
+    inner: &Arc<Inner>,
+    work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let inner = Arc::clone(inner);
+    let done = tokio::task::spawn_blocking(move || work(&inner)).await;
+    done.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
+}
+
+#[async_trait]
+impl Store for Embedded {
+    async fn commit(&self, batch: Vec<Incoming>) -> Result<Vec<Receipt>, StoreError> {
+        blocking(&self.inner, |inner| inner.commit(batch)).await
+    }
+
+    async fn preview(&self, batch: Vec<Incoming>) -> Result<Vec<Receipt>, StoreError> {
+        blocking(&self.inner, |inner| inner.preview(batch)).await
+    }
+
+    async fn redrive(
+        &self,
+        livemode: bool,
+        ids: Vec<String>,
+        dry_run: bool,
+    ) -> Result<Vec<Receipt>, StoreError> {
+        blocking(&self.inner, move |inner| inner.redrive(livemode, &ids, dry_run)).await
+    }
+
+    async fn object(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
+        self.inner.views.object(key)
+    }
+
+    async fn objects(
+        &self,
+        livemode: bool,
+        kind: Kind,
+        filter: ObjectFilter,
+        slice: Slice,
+    ) -> Result<Page<Object>, StoreError> {
+        blocking(&self.inner, move |inner| inner.views.objects(livemode, kind, &filter, slice))
+            .await
+    }
+
+    async fn reports(&self, key: &ObjectKey) -> Result<Vec<Report>, StoreError> {
+        let key = key.clone();
+        let read = move |inner: &Inner| {
+            let sequences = inner.views.reports_of(&key)?.into_iter();
+            sequences
+                .map(|sequence| {
+                    stored_report(&inner.views, &inner.journal, &*inner.rules, &key, sequence)
+                })
+                .collect()
+        };
+        blocking(&self.inner, read).await
+    }
+
+    async fn event(&self, livemode: bool, id: &str) -> Result<Option<EventRecord>, StoreError> {
+        Ok(self.inner.views.event_of_id(livemode, id)?.map(|event| event.record))
+    }
+
+    async fn body(&self, livemode: bool, id: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.inner.views.event_of_id(livemode, id)? {
+            Some(event) => unpack(&self.inner.journal.read(event.position)?.body).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn events(
+        &self,
+        livemode: bool,
+        filter: EventFilter,
+        slice: Slice,
+    ) -> Result<Page<EventRecord>, StoreError> {
+        blocking(&self.inner, move |inner| inner.views.events(livemode, &filter, slice)).await
+    }
+
+    async fn summary(&self, livemode: bool) -> Result<Summary, StoreError> {
+        self.inner.views.summary(livemode)
+    }
+
+    async fn scan(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(EventRecord, Vec<u8>)>, StoreError> {
+        blocking(&self.inner, move |inner| inner.scan(after, limit)).await
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        blocking(&self.inner, |inner| {
+            // A commit under way is not waited for.
+            if let Some(reason) = inner.writer.try_lock().ok().and_then(|w| w.stopped.clone()) {
+                return Err(reason);
+            }
+            inner.folder.check_writable()
+        })
+        .await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        blocking(&self.inner, |inner| {
+            let mut writer = inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            writer.stopped = Some(StoreError::Unavailable("the store is closed".to_owned()));
+            inner.views.flush()?;
+            inner.folder.note_closed()
+        })
+        .await
+    }
+}
+impl From<JournalError> for StoreError {
+    fn from(error: JournalError) -> Self {
+        let message = error.to_string();
+        match error {
+            JournalError::Damaged { .. } => Self::Damaged(message),
+            JournalError::NewerFormat { .. } => Self::NewerFormat(message),
+            JournalError::Io { .. } | JournalError::BeyondEnd { .. } => Self::Unavailable(message),
+        }
+    }
+}

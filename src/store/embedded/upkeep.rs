@@ -1,0 +1,163 @@
+//! Recomputing views from the journal: recovery, rebuild, and the two checks.
+
+use std::path::Path;
+
+use crate::store::embedded::{Embedded, Inner, Options, Progress};
+use crate::store::folder::Folder;
+use crate::store::journal::{Journal, JournalReader};
+use crate::store::record::RecordKind;
+use crate::store::update::Update;
+use crate::store::views::{self, Views};
+use crate::store::{Rules, StoreError};
+
+/// Journal records that are folded before they are written.
+const RECORDS_PER_WRITE: u64 = 1_000;
+
+impl Embedded {
+    /// Recomputes all views and puts them in the place of the old ones.
+    pub fn rebuild(
+        path: &Path,
+        options: Options,
+        rules: &dyn Rules,
+        progress: Progress<'_>,
+    ) -> Result<u64, StoreError> {
+        let folder = Folder::open(path)?;
+        let journal = Journal::create_or_open(&folder.journal(), options.segment_bytes)?;
+        let views = rebuilt_views(&folder, &journal.reader(), rules, progress)?;
+        views.flush()?;
+        drop(views);
+        folder.note_closed()?;
+        Ok(journal.next_sequence() - 1)
+    }
+
+    /// Recomputes all views beside the ones in use and names what differs, up to `most`.
+    pub fn check(&self, most: usize, progress: Progress<'_>) -> Result<Check, StoreError> {
+        let Inner { folder, views, journal, rules, .. } = &*self.inner;
+        folder.delete_new_views()?;
+        let recomputed = Views::open(&folder.new_views())?;
+        catch_up(&recomputed, journal, &**rules, progress)?;
+        let check = compare(views, &recomputed, most)?;
+        drop(recomputed);
+        folder.delete_new_views()?;
+        Ok(check)
+    }
+
+    /// Reads every journal record and what the views say of it; names the faults, up to `most`.
+    pub fn verify(&self, most: usize, progress: Progress<'_>) -> Result<Verified, StoreError> {
+        let Inner { views, journal, .. } = &*self.inner;
+        let mut verified = Verified::default();
+        for read in journal.scan(None) {
+            let (position, record) = read?;
+            verified.records += 1;
+            if record.kind != RecordKind::Event {
+                continue;
+            }
+            verified.events += 1;
+            let unpacked = record.body.unpack();
+            verified.body_bytes += unpacked.as_ref().map_or(0, Vec::len);
+            let indexed = views.event_of_id(record.livemode, &record.event_id)?;
+            let fault = match (unpacked, indexed) {
+                (Err(error), _) => Some(error.to_string()),
+                (_, None) => Some("is not in the index".to_owned()),
+                (_, Some(event)) if event.position != position => {
+                    Some("is indexed at another place of the journal".to_owned())
+                }
+                _ => None,
+            };
+            if let Some(fault) = fault.filter(|_| verified.faults.len() < most) {
+                let (sequence, id) = (record.sequence, record.event_id);
+                verified.faults.push(format!("event {id} (record {sequence}): {fault}"));
+            }
+            if verified.records.is_multiple_of(RECORDS_PER_WRITE) {
+                progress(verified.records);
+            }
+        }
+        let check = self.check(most, progress)?;
+        verified.derived_rows = check.rows;
+        verified.faults.extend(check.differences);
+        Ok(verified)
+    }
+}
+
+/// How recomputed views compare with the ones in use.
+#[derive(Debug, Default)]
+pub struct Check {
+    pub rows: u64,
+    pub differences: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+pub struct Verified {
+    pub records: u64,
+    pub events: u64,
+    pub body_bytes: usize,
+    pub derived_rows: u64,
+    pub faults: Vec<String>,
+}
+pub(super) fn rebuilt_views(
+    folder: &Folder,
+    journal: &JournalReader,
+    rules: &dyn Rules,
+    progress: Progress<'_>,
+) -> Result<Views, StoreError> {
+    folder.delete_new_views()?;
+    let views = Views::open(&folder.new_views())?;
+    catch_up(&views, journal, rules, progress)?;
+    views.flush()?;
+    drop(views);
+    folder.swap_views()?;
+    Views::open(&folder.views())
+}
+/// Folds what the journal holds beyond the views into them.
+pub(super) fn catch_up(
+    views: &Views,
+    journal: &JournalReader,
+    rules: &dyn Rules,
+    progress: Progress<'_>,
+) -> Result<(), StoreError> {
+    let applied = views.applied()?;
+    let mut update = Update::new(views, journal, rules);
+    let mut done = 0;
+    for read in journal.scan(applied.map(|applied| applied.position)) {
+        let (position, record) = read?;
+        update.record(position, &record)?;
+        done += 1;
+        if done % RECORDS_PER_WRITE == 0 {
+            update.write()?;
+            update = Update::new(views, journal, rules);
+            progress(done);
+        }
+    }
+    update.write()
+}
+fn compare(views: &Views, recomputed: &Views, most: usize) -> Result<Check, StoreError> {
+    let (mut left, mut right) = (views.rows(), recomputed.rows());
+    let (mut a, mut b) = (left.next().transpose()?, right.next().transpose()?);
+    let mut check = Check::default();
+    loop {
+        let order = match (&a, &b) {
+            (None, None) => return Ok(check),
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some((a, _)), Some((b, _))) => a.cmp(b),
+        };
+        let difference = match (order, &a, &b) {
+            (std::cmp::Ordering::Less, Some((key, _)), _) => Some((key, "should not be there")),
+            (std::cmp::Ordering::Greater, _, Some((key, _))) => Some((key, "is missing")),
+            (_, Some((key, stored)), Some((_, computed))) if stored != computed => {
+                Some((key, "differs from what the journal gives"))
+            }
+            _ => None,
+        };
+        if let Some((key, what)) = difference.filter(|_| check.differences.len() < most) {
+            check.differences.push(format!("{}: {what}", views::describe(key)));
+        }
+        check.rows += 1;
+        if order.is_le() {
+            a = left.next().transpose()?;
+        }
+        if order.is_ge() {
+            b = right.next().transpose()?;
+        }
+    }
+}

@@ -1,12 +1,19 @@
 //! Where the log goes and what it looks like.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 /// Logs to stderr, so that stdout stays for what a command answers. Once per process; a second
 /// call changes nothing.
 pub fn start(filter: &str, json: bool) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // The server library's own start and stop lines are noise; a filter can ask for them.
+    let filter = EnvFilter::try_new(format!("actix_server=warn,{filter}"));
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     if json {
         log.json().try_init().ok();
     } else {

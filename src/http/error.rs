@@ -31,6 +31,11 @@ pub enum ApiError {
     Forbidden { needed: &'static str },
     #[error("no {what} with the id `{id}` is known{hint}")]
     NotFound { what: &'static str, id: String, hint: &'static str },
+    #[error(
+        "no balance is known yet; `?account=` names a connected account, without it the platform's \
+         own is meant, and `?livemode=` shows the other partition"
+    )]
+    NoBalance,
     #[error("there is nothing at this path")]
     NoSuchPath,
     #[error("this path answers {allow} only")]
@@ -70,6 +75,7 @@ impl ApiError {
             | Self::Draining => "store_unavailable",
             Self::Replay(ReplayError::UnknownEvents(_))
             | Self::NotFound { .. }
+            | Self::NoBalance
             | Self::NoSuchPath => "not_found",
             Self::Replay(ReplayError::NotParked(_)) => "not_parked",
             Self::Unauthorized => "unauthorized",

@@ -204,6 +204,9 @@ fn key(query: &Query, handles: &Handles, kind: Kind, id: &str) -> Result<ObjectK
 }
 
 fn unknown(key: &ObjectKey) -> ApiError {
+    if key.kind == Kind::Balance {
+        return ApiError::NoBalance;
+    }
     let hint = match key.kind {
         Kind::Payout | Kind::Balance => {
             "; `?account=` names the connected account it belongs to, `?livemode=` the partition"

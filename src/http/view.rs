@@ -9,11 +9,14 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use crate::domain::Json;
-use crate::domain::account::{Account, Facts};
+use crate::domain::account::{Account, AccountStatus, Facts};
 use crate::domain::event::Outcome;
 use crate::domain::fold::{Entry, State};
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::lifecycle::Step;
+use crate::domain::payout::PayoutStatus;
+use crate::domain::topup::TopupStatus;
+use crate::domain::transfer::TransferStatus;
 use crate::http::cursor;
 use crate::pipeline::history::Told;
 use crate::pipeline::portable::to_rfc3339;
@@ -239,7 +242,11 @@ pub fn summary(summary: &Summary, livemode: bool) -> Value {
             (outcome.word().to_owned(), count.into())
         })
         .collect();
-    let statuses = |kind| summary.statuses.get(&kind).cloned().unwrap_or_default();
+    let statuses = |kind, words: &[&str]| -> serde_json::Map<String, Value> {
+        let counted = summary.statuses.get(&kind);
+        let count = |word: &str| counted.and_then(|counted| counted.get(word)).copied();
+        words.iter().map(|&word| (word.to_owned(), count(word).unwrap_or(0).into())).collect()
+    };
     let sources: serde_json::Map<String, Value> = summary
         .sources
         .iter()
@@ -248,10 +255,10 @@ pub fn summary(summary: &Summary, livemode: bool) -> Value {
     json!({
         "livemode": livemode,
         "events": events,
-        "accounts": statuses(Kind::Account),
-        "topups": statuses(Kind::Topup),
-        "transfers": statuses(Kind::Transfer),
-        "payouts": statuses(Kind::Payout),
+        "accounts": statuses(Kind::Account, &AccountStatus::ALL.map(AccountStatus::word)),
+        "topups": statuses(Kind::Topup, &TopupStatus::ALL.map(TopupStatus::word)),
+        "transfers": statuses(Kind::Transfer, &TransferStatus::ALL.map(TransferStatus::word)),
+        "payouts": statuses(Kind::Payout, &PayoutStatus::ALL.map(PayoutStatus::word)),
         "conflicts": summary.conflicts,
         "sources": sources,
         "oldest_parked": summary.oldest_parked.map(to_rfc3339),

@@ -349,13 +349,13 @@ impl<'s> Checker<'s> {
     }
 
     pub fn verifier(&mut self) -> Option<Verifier> {
-        let secrets = self.webhook_secrets()?;
-        let tolerance_seconds = self.tolerance_seconds()?;
-        let secrets: Vec<WebhookSecret> = secrets
+        let secrets = self.webhook_secrets();
+        let tolerance_seconds = self.tolerance_seconds();
+        let secrets: Vec<WebhookSecret> = secrets?
             .into_iter()
             .map(|secret| WebhookSecret::new(secret.name, secret.value))
             .collect();
-        Some(Verifier::new(&secrets, tolerance_seconds))
+        Some(Verifier::new(&secrets, tolerance_seconds?))
     }
 
     /// At least one; `None` after a problem.
@@ -389,24 +389,22 @@ impl<'s> Checker<'s> {
 
     /// `None` after a problem. Without authentication there need be none.
     pub fn tokens(&mut self, bind: Option<SocketAddr>) -> Option<(Tokens, bool)> {
-        let insecure = self.boolean("insecure_no_auth")?;
-        if insecure && bind.is_some_and(|bind| !bind.ip().is_loopback()) {
+        let before = self.problems.len();
+        let insecure = self.boolean("insecure_no_auth");
+        if insecure == Some(true) && bind.is_some_and(|bind| !bind.ip().is_loopback()) {
             self.problems.push(
                 "BURSAR_INSECURE_NO_AUTH is allowed on loopback addresses only: set BURSAR_TOKENS, \
                  or BURSAR_BIND to 127.0.0.1:8787"
                     .to_owned(),
             );
-            return None;
         }
-        let before = self.problems.len();
         let (text, label) = self.settings.text("tokens");
         let text = text.filter(|text| !text.trim().is_empty());
-        if text.is_none() && !insecure {
+        if text.is_none() && insecure == Some(false) {
             self.problems.push(format!(
                 "{label} is not set: make a token with `bursar token` and set {label}=reader=TOKEN \
                  (for a trial on this machine, BURSAR_INSECURE_NO_AUTH=true)"
             ));
-            return None;
         }
         let mut tokens = Vec::new();
         for (index, entry) in text.into_iter().flat_map(|text| text.split(',')).enumerate() {
@@ -415,7 +413,7 @@ impl<'s> Checker<'s> {
                 Err(what) => self.problems.push(format!("entry {} of {label} {what}", index + 1)),
             }
         }
-        (self.problems.len() == before).then_some((Tokens(tokens), insecure))
+        (self.problems.len() == before).then_some((Tokens(tokens), insecure == Some(true)))
     }
 }
 

@@ -1,5 +1,7 @@
 //! `bursar completions`
 
+use std::io::{ErrorKind, Write};
+
 use clap_complete::Shell;
 
 use crate::cli::Failure;
@@ -15,6 +17,11 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut completions = Vec::new();
     clap_complete::generate(arguments.shell, &mut super::command(), "bursar", &mut completions);
-    print!("{}", String::from_utf8_lossy(&completions));
-    Ok(())
+    match std::io::stdout().write_all(&completions) {
+        // Who looks at the beginning only has seen enough.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::Failed(format!("stdout cannot be written: {error}")))
+        }
+        _ => Ok(()),
+    }
 }

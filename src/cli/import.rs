@@ -49,15 +49,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut total = Imported::default();
     let result = block_on(async {
         for (path, reader) in readers {
-            let done = total.new + total.known;
-            let mut progress = |count| meter.at(done + count);
-            let imported = portable::import(&store, reader, &defaults, &mut progress);
-            let imported = imported
+            let mut progress = |count| meter.at(count);
+            portable::import(&store, reader, &defaults, &mut total, &mut progress)
                 .await
                 .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
-            total.new += imported.new;
-            total.known += imported.known;
-            total.parked += imported.parked;
         }
         Ok(())
     });

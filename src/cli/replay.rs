@@ -79,6 +79,13 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if events.is_empty() {
         return Err(Failure::Usage("no event files were found there".to_owned()));
     }
+    let mut tally = Tally::default();
+    events.retain(|event| {
+        // Two events in a row would be taken for two when several files travel together.
+        let whole = serde_json::from_str::<&RawValue>(&event.body);
+        tally.refused.extend(whole.as_ref().err().map(|error| format!("{}: {error}", event.place)));
+        whole.is_ok()
+    });
     let mut order: Vec<&Event> = events
         .iter()
         .flat_map(|event| std::iter::repeat_n(event, arguments.duplicate + 1))
@@ -86,7 +93,6 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(seed) = arguments.shuffle {
         fastrand::Rng::with_seed(seed).shuffle(&mut order);
     }
-    let mut tally = Tally::default();
     block_on(async {
         let server = Server::new(&url)?;
         match secrets {

@@ -75,8 +75,10 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
     let address_out = checker.optional("address_out").map(PathBuf::from);
     let wrong_settings = checker.has_problems();
     let listener = bind.and_then(|bind| listen(bind, &mut checker));
-    if let Some(Err(error)) = folder.as_ref().map(|folder| Embedded::probe(folder)) {
-        checker.problem(error.to_string());
+    // Without other problems, opening the store says what is wrong with it.
+    if checker.has_problems() {
+        let probed = folder.as_ref().map_or(Ok(()), |folder| Embedded::probe(folder));
+        probed.err().into_iter().for_each(|error| checker.problem(error.to_string()));
     }
     checker.finish().map_err(|problems| {
         if wrong_settings {

@@ -95,19 +95,20 @@ pub struct Defaults {
     pub livemode: bool,
 }
 
-/// Imports lines; events that are known already are left as they are.
+/// Imports lines, and counts them in `imported`; events that are known already are left as they
+/// are.
 pub async fn import(
     store: &SharedStore,
     lines: impl BufRead,
     defaults: &Defaults,
+    imported: &mut Imported,
     progress: &mut dyn FnMut(u64),
-) -> Result<Imported, PortableError> {
-    let mut imported = Imported::default();
+) -> Result<(), PortableError> {
     let mut chunk = Vec::new();
     let mut bytes = 0;
-    for (index, line) in lines.lines().enumerate() {
+    for (index, line) in lines.split(b'\n').enumerate() {
         let line = line?;
-        if line.trim().is_empty() {
+        if line.trim_ascii().is_empty() {
             continue;
         }
         match incoming(&line, defaults) {
@@ -116,18 +117,18 @@ pub async fn import(
                 chunk.push(incoming);
             }
             Err(why) => {
-                store_chunk(store, &mut chunk, &mut imported).await?;
+                store_chunk(store, &mut chunk, imported).await?;
                 return Err(PortableError::Line { line: index + 1, why });
             }
         }
         if chunk.len() == CHUNK || bytes > CHUNK_BYTES {
-            store_chunk(store, &mut chunk, &mut imported).await?;
+            store_chunk(store, &mut chunk, imported).await?;
             bytes = 0;
             progress(imported.new + imported.known);
         }
     }
-    store_chunk(store, &mut chunk, &mut imported).await?;
-    Ok(imported)
+    store_chunk(store, &mut chunk, imported).await?;
+    Ok(())
 }
 
 async fn store_chunk(
@@ -153,8 +154,8 @@ async fn store_chunk(
     Ok(())
 }
 
-fn incoming(line: &str, defaults: &Defaults) -> Result<Incoming, String> {
-    let line: Line<'_> = serde_json::from_str(line).map_err(|error| error.to_string())?;
+fn incoming(line: &[u8], defaults: &Defaults) -> Result<Incoming, String> {
+    let line: Line<'_> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     let received_at = match &line.received_at {
         Some(text) => from_rfc3339(text).ok_or("`received_at` is not an RFC 3339 time")?,
         None => defaults.now,

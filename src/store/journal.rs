@@ -112,6 +112,16 @@ impl Journal {
     /// `segment_bytes` is the size of segments made from now on. The caller holds the lock on the
     /// folder.
     pub fn create_or_open(folder: &Path, segment_bytes: u32) -> Result<Self, JournalError> {
+        Self::create_or_open_with(folder, segment_bytes, 0)
+    }
+
+    /// The same, where it is known that records up to `acknowledged` were stored: a journal that
+    /// lacks one of them is damaged, and stays as it is.
+    pub fn create_or_open_with(
+        folder: &Path,
+        segment_bytes: u32,
+        acknowledged: u64,
+    ) -> Result<Self, JournalError> {
         let in_folder = || JournalError::io(folder.to_owned());
         fs::create_dir_all(folder).map_err(in_folder())?;
         segment::sync_folder(&folder.join("..")).map_err(in_folder())?;
@@ -124,7 +134,8 @@ impl Journal {
             headers.push(first);
             return Self::new(folder, headers, segment_bytes, file, End::at_start_of(first));
         };
-        let Recovered { file, end, cut } = recovery::recover_last_segment(folder, last)?;
+        let Recovered { file, end, cut } =
+            recovery::recover_last_segment(folder, last, acknowledged)?;
         segment::sync_folder(folder).map_err(in_folder())?;
         let journal = Self::new(folder, headers, segment_bytes, file, end)?;
         Ok(Self { recovered_tail: cut, ..journal })

@@ -75,6 +75,15 @@ impl Views {
         Ok(applied.filter(|applied| applied.version == VIEWS_VERSION))
     }
 
+    /// The last record that these views reflect, 0 for new ones; `None` for another version.
+    pub fn reached(&self) -> Result<Option<u64>, StoreError> {
+        let applied: Option<Applied> = self.get(key::APPLIED)?;
+        Ok(match applied {
+            None => self.db.is_empty().then_some(0),
+            Some(applied) => (applied.version == VIEWS_VERSION).then_some(applied.sequence),
+        })
+    }
+
     pub fn sequence_of(&self, livemode: bool, id: &str) -> Result<Option<u64>, StoreError> {
         self.get(&key::event_id(livemode, id))
     }

@@ -1,6 +1,7 @@
 //! One commit: drop what is known, append, fold, write.
 
 use std::collections::{HashMap, HashSet};
+use std::io::ErrorKind;
 use std::sync::PoisonError;
 
 use crate::clock;
@@ -70,7 +71,7 @@ impl Inner {
     }
 
     /// Refuses what can no longer be done, and puts views right that a failed write left behind.
-    fn ready(&self, writer: &mut Writer) -> Result<(), StoreError> {
+    pub(super) fn ready(&self, writer: &mut Writer) -> Result<(), StoreError> {
         if let Some(reason) = &writer.stopped {
             return Err(reason.clone());
         }
@@ -228,7 +229,10 @@ fn append(writer: &mut Writer, records: Vec<Draft>) -> Result<Vec<(u64, Position
     if records.is_empty() {
         return Ok(Vec::new());
     }
-    writer.journal.append(records).map_err(|error| match error {
+    writer.journal.append(records).map_err(|error| match &error {
+        AppendError::NotStored(cause) if cause.kind() == ErrorKind::StorageFull => {
+            StoreError::Unavailable("the disk is full: free some space".to_owned())
+        }
         AppendError::NotStored(_) | AppendError::TooLong(_) => {
             StoreError::Unavailable(error.to_string())
         }

@@ -72,7 +72,8 @@ impl Embedded {
         progress: Progress<'_>,
     ) -> Result<Self, StoreError> {
         let folder = Folder::open(path)?;
-        let journal = Journal::create_or_open(&folder.journal(), options.segment_bytes)?;
+        let views = trusted_views(&folder);
+        let journal = open_journal(&folder, options, views.as_ref())?;
         if journal.recovered_tail() > 0 {
             let dropped = journal.recovered_tail();
             tracing::warn!(
@@ -81,8 +82,8 @@ impl Embedded {
             );
         }
         let reader = journal.reader();
-        let views = match trusted_views(&folder, &journal)? {
-            Some(views) => views,
+        let views = match views {
+            Some((views, _)) => views,
             None => rebuilt_views(&folder, &reader, &*rules, progress)?,
         };
         folder.note_opened()?;
@@ -97,10 +98,16 @@ impl Embedded {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Whether the store at `path` could be opened, as far as its lock and layout tell. Makes
-    /// nothing where there is none.
+    /// Whether the store at `path` could be opened, as far as its lock, layout and journal tell.
+    /// Makes nothing where there is none.
     pub fn probe(path: &Path) -> Result<(), StoreError> {
-        if Folder::exists(path) { Folder::open(path).map(|_| ()) } else { Ok(()) }
+        if Folder::exists(path) {
+            let folder = Folder::open(path)?;
+            open_journal(&folder, Options::default(), trusted_views(&folder).as_ref())?;
+        } else if path.exists() && !path.is_dir() {
+            return Err(StoreError::Unavailable(format!("{} is not a folder", path.display())));
+        }
+        Ok(())
     }
 
     /// Whether a store was ever made at `path`.
@@ -109,33 +116,43 @@ impl Embedded {
     }
 }
 
-/// The views on disk, unless a power loss can have hurt them or they are of another version.
-fn trusted_views(folder: &Folder, journal: &Journal) -> Result<Option<Views>, StoreError> {
+/// The views on disk and the last record they reflect (0: none), unless a power loss can have
+/// hurt them or they are of another version.
+fn trusted_views(folder: &Folder) -> Option<(Views, u64)> {
     if !folder.views().is_dir() || !folder.views_can_be_trusted() {
-        return Ok(None);
+        return None;
     }
     let opened = Views::open(&folder.views());
-    let (views, applied) = match opened.and_then(|views| Ok((views.applied()?, views))) {
-        Ok((applied, views)) => (views, applied),
+    match opened.and_then(|views| Ok((views.reached()?, views))) {
+        Ok((reached, views)) => reached.map(|reached| (views, reached)),
         Err(error) => {
             tracing::warn!(%error, "the derived records cannot be used and are recomputed");
-            return Ok(None);
+            None
         }
-    };
-    match applied {
-        Some(applied) if applied.sequence >= journal.next_sequence() => {
-            Err(StoreError::Damaged(format!(
-                "the journal ends at record {}, but records up to {} were acknowledged and applied; put the missing files of the journal back (to go on without those events, delete the folder {})",
-                journal.next_sequence() - 1,
-                applied.sequence,
-                folder.views().display(),
-            )))
-        }
-        Some(_) => Ok(Some(views)),
-        None if journal.next_sequence() == 1 => Ok(Some(views)),
-        None => Ok(None),
     }
 }
+
+/// Opens the journal, which must hold what the views reflect.
+fn open_journal(
+    folder: &Folder,
+    options: Options,
+    views: Option<&(Views, u64)>,
+) -> Result<Journal, StoreError> {
+    let acknowledged = views.map_or(0, |(_, reached)| *reached);
+    let path = folder.journal();
+    let journal = Journal::create_or_open_with(&path, options.segment_bytes, acknowledged)?;
+    if acknowledged < journal.next_sequence() {
+        return Ok(journal);
+    }
+    Err(StoreError::Damaged(format!(
+        "the journal ends at record {}, but records up to {acknowledged} were acknowledged and \
+         applied; put the missing files of the journal back (to go on without those events, \
+         delete the folder {})",
+        journal.next_sequence() - 1,
+        folder.views().display(),
+    )))
+}
+
 impl Inner {
     fn scan(&self, after: u64, limit: usize) -> Result<Vec<(EventRecord, Vec<u8>)>, StoreError> {
         let from = self.views.event_at(after)?.map(|event| event.position);
@@ -250,8 +267,8 @@ impl Store for Embedded {
     async fn health(&self) -> Result<(), StoreError> {
         blocking(&self.inner, |inner| {
             // A commit under way is not waited for.
-            if let Some(reason) = inner.writer.try_lock().ok().and_then(|w| w.stopped.clone()) {
-                return Err(reason);
+            if let Ok(mut writer) = inner.writer.try_lock() {
+                inner.ready(&mut writer)?;
             }
             inner.folder.check_writable()
         })
@@ -272,7 +289,10 @@ impl From<JournalError> for StoreError {
     fn from(error: JournalError) -> Self {
         let message = error.to_string();
         match error {
-            JournalError::Damaged { .. } => Self::Damaged(message),
+            JournalError::Damaged { .. } => Self::Damaged(format!(
+                "{message}; nothing was changed: restore the store's folder from a copy, or import \
+                 an export into a new one"
+            )),
             JournalError::NewerFormat { .. } => Self::NewerFormat(message),
             JournalError::Io { .. } | JournalError::BeyondEnd { .. } => Self::Unavailable(message),
         }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::store::embedded::{Embedded, Inner, Options, Progress};
+use crate::store::embedded::{Embedded, Inner, Options, Progress, open_journal, trusted_views};
 use crate::store::folder::Folder;
-use crate::store::journal::{Journal, JournalReader};
+use crate::store::journal::JournalReader;
 use crate::store::record::RecordKind;
 use crate::store::update::Update;
 use crate::store::views::{self, Views};
@@ -22,7 +22,7 @@ impl Embedded {
         progress: Progress<'_>,
     ) -> Result<u64, StoreError> {
         let folder = Folder::open(path)?;
-        let journal = Journal::create_or_open(&folder.journal(), options.segment_bytes)?;
+        let journal = open_journal(&folder, options, trusted_views(&folder).as_ref())?;
         let views = rebuilt_views(&folder, &journal.reader(), rules, progress)?;
         views.flush()?;
         drop(views);

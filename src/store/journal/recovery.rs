@@ -129,9 +129,12 @@ pub(super) struct Recovered {
 
 /// Finds the end of the last segment, cuts the torn batch that may lie behind it, and makes sure
 /// that what counts from here on is on stable storage.
+///
+/// Records up to `acknowledged` must be there: where one is not, nothing is torn and nothing cut.
 pub(super) fn recover_last_segment(
     folder: &Path,
     header: SegmentHeader,
+    acknowledged: u64,
 ) -> Result<Recovered, JournalError> {
     let path = segment::path(folder, header.number);
     let on_disk = || JournalError::io(path.clone());
@@ -141,7 +144,8 @@ pub(super) fn recover_last_segment(
 
     let Committed { newest, end, failure } = committed(&mut cursor, header);
     let tail = survey(&mut cursor.window, end.offset.into(), end.batch).map_err(on_disk())?;
-    if tail.later_batch || !can_be_torn(&failure) {
+    let is_lost = end.sequence <= acknowledged;
+    if is_lost || tail.later_batch || !can_be_torn(&failure) {
         let (offset, sequence) = (cursor.offset, Some(cursor.sequence));
         return Err(JournalError::at_record(path, offset, failure, sequence));
     }

@@ -1,0 +1,162 @@
+//! kill -9 under load: what was acknowledged is there, once, whatever the moment.
+#![expect(clippy::indexing_slicing, reason = "a panic is how a test fails")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::process::{Connection, Place, Process, READER, Server, payout};
+
+const KILLS: usize = 6;
+const CLIENTS: usize = 6;
+/// The moment of a kill lies within this time.
+const LOAD: Duration = Duration::from_millis(600);
+
+/// What the clients know.
+#[derive(Default)]
+struct Told {
+    /// Acknowledged by a 2xx.
+    acknowledged: BTreeSet<String>,
+    /// Sent without an answer; each is sent again to the next server.
+    open: Vec<String>,
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_or_counted_twice_by_kill_nine() {
+    let seed = fastrand::u64(..);
+    eprintln!("kill -9 under load: seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let place = Place::new();
+    let told = Mutex::new(Told::default());
+    for round in 0..KILLS {
+        let server = place.serve();
+        check(&server, &told.lock().expect("a sound lock"), seed);
+        let moment = LOAD.mul_f64(random.f64());
+        load_and_kill(server, moment, round, &told);
+    }
+    place.run(&["rebuild", "--check"]).expect(0).says(&["no differences"]);
+    place.run(&["verify"]).expect(0).says(&["no faults"]);
+    let server = place.serve();
+    let mut told = told.into_inner().unwrap();
+    check(&server, &told, seed);
+    // What got no answer is delivered again, as Stripe does, and then counts once.
+    let mut connection = server.connect();
+    for name in std::mem::take(&mut told.open) {
+        let outcome = connection.deliver(&payout(&name)).unwrap().outcome();
+        assert!(outcome == "applied" || outcome == "duplicate", "{name}: {outcome}, seed {seed}");
+        told.acknowledged.insert(name);
+    }
+    check(&server, &told, seed);
+    let stored = stored(&server);
+    assert_eq!(stored.len(), told.acknowledged.len(), "seed {seed}");
+    assert!(told.acknowledged.len() > KILLS, "too little was delivered to say anything");
+    server.stop();
+    place.run(&["verify"]).expect(0).says(&["no faults"]);
+}
+
+/// Delivers over kept connections until the server is killed.
+fn load_and_kill(server: Server, moment: Duration, round: usize, told: &Mutex<Told>) {
+    let address = server.address;
+    std::thread::scope(|threads| {
+        for client in 0..CLIENTS {
+            let again = told.lock().expect("a sound lock").open.pop();
+            threads.spawn(move || {
+                let mut connection = Connection::to(address).expect("a connection");
+                let new = (0_u32..).map(|number| format!("k{round}_{client}_{number}"));
+                for name in again.into_iter().chain(new) {
+                    let answer = connection.deliver(&payout(&name));
+                    let mut told = told.lock().expect("a sound lock");
+                    match answer {
+                        Ok(answer) if answer.status == 200 => {
+                            told.acknowledged.insert(name);
+                        }
+                        _ => {
+                            told.open.push(name);
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+        std::thread::sleep(moment);
+        server.kill_nine().expect(-9);
+    });
+}
+
+/// How often each event is stored.
+fn stored(server: &Server) -> BTreeMap<String, usize> {
+    let mut stored = BTreeMap::new();
+    for event in server.events() {
+        let id = event["id"].as_str().expect("an id");
+        *stored.entry(id.trim_start_matches("evt_").to_owned()).or_default() += 1;
+    }
+    stored
+}
+
+#[track_caller]
+fn check(server: &Server, told: &Told, seed: u64) {
+    let stored = stored(server);
+    for name in &told.acknowledged {
+        assert_eq!(stored.get(name), Some(&1), "{name} was acknowledged, seed {seed}");
+    }
+    for (name, count) in &stored {
+        let sent = told.acknowledged.contains(name) || told.open.contains(name);
+        assert!(sent && *count == 1, "{name} is stored {count} times, seed {seed}");
+    }
+    let summary = server.read("/v1/summary");
+    assert_eq!(summary["events"]["applied"], stored.len(), "seed {seed}");
+    assert_eq!(summary["payouts"]["pending"].as_u64().unwrap_or(0), stored.len() as u64);
+    let newest: Option<Value> = server.read("/v1/payouts?limit=1")["data"].get(0).cloned();
+    assert_eq!(newest.is_some(), !stored.is_empty());
+}
+
+/// Opening, making a store and recovering are cut off, too.
+#[test]
+fn a_start_that_is_killed_at_any_moment_can_be_repeated() {
+    let seed = fastrand::u64(..);
+    eprintln!("kill -9 during a start: seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let place = Place::new();
+    for round in 0..12 {
+        if round == 6 {
+            let server = place.serve();
+            assert_eq!(server.deliver(&payout("kept")).outcome(), "applied");
+            server.kill_nine();
+        }
+        if round > 6 && random.bool() {
+            std::fs::remove_dir_all(place.store().join("views")).ok();
+        }
+        let process = Process::start(place.command(&["serve"]));
+        std::thread::sleep(Duration::from_micros(random.u64(0..60_000)));
+        process.kill_nine();
+    }
+    let server = place.serve();
+    assert_eq!(stored(&server).len(), 1, "seed {seed}");
+    server.stop();
+    place.run(&["verify"]).expect(0).says(&["1 events"]);
+    place.run(&["rebuild", "--check"]).expect(0);
+}
+
+/// Reads during the load show each acknowledged event at once.
+#[test]
+fn an_acknowledged_event_is_seen_by_the_next_read() {
+    let place = Place::new();
+    let server = place.serve();
+    std::thread::scope(|threads| {
+        for client in 0..3 {
+            let (mut writer, mut reader) = (server.connect(), server.connect());
+            threads.spawn(move || {
+                for number in 0..40 {
+                    let name = format!("w{client}_{number}");
+                    writer.deliver(&payout(&name)).expect("an answer").outcome();
+                    let path = format!("/v1/payouts/po_{name}?account=acct_1TQx8RGh4NwJ6pLd");
+                    let answer = reader.get(&path, READER).expect("an answer");
+                    assert_eq!(answer.status, 200, "{name}");
+                }
+            });
+        }
+    });
+    server.stop();
+}

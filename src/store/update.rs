@@ -5,6 +5,7 @@
 //! lies in memory and is seen by the rest of the batch; [`Update::write`] puts it down at once.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use crate::domain::event::{Arrival, Event, Outcome, Reading, Report, Says};
 use crate::domain::fold::{self, Progress};
@@ -12,7 +13,7 @@ use crate::domain::id::ObjectKey;
 use crate::domain::time::Timestamp;
 use crate::store::journal::{JournalReader, Position};
 use crate::store::record::{Record, RecordKind};
-use crate::store::views::{Applied, StoredEvent, Views, Writes};
+use crate::store::views::{self, Applied, StoredEvent, StoredObject, Views, Writes};
 use crate::store::{EventRecord, Object, Rules, StoreError, Summary};
 
 pub(super) struct Update<'a> {
@@ -30,11 +31,16 @@ pub(super) struct Update<'a> {
 }
 
 struct Touched {
-    object: Option<Object>,
+    stored: Option<StoredObject>,
     /// The views do not list it yet.
     is_new: bool,
-    /// `created` and sequence of the reports that this batch brought.
-    reports: Vec<(u64, u64)>,
+}
+
+/// What came of one report.
+struct Application {
+    outcome: Outcome,
+    /// The event that was applied to the object before it.
+    previous: Option<u64>,
 }
 
 /// What the journal says of an event beside its body.
@@ -122,9 +128,10 @@ impl<'a> Update<'a> {
         position: Position,
         event: Event,
     ) -> Result<Outcome, StoreError> {
-        let (outcome, object, reason) = match event.reading {
-            Reading::Ignored => (Outcome::Ignored, None, None),
-            Reading::Parked { reason } => (Outcome::Parked, None, Some(reason)),
+        let nothing = |outcome| Application { outcome, previous: None };
+        let (Application { outcome, previous }, object, reason) = match event.reading {
+            Reading::Ignored => (nothing(Outcome::Ignored), None, None),
+            Reading::Parked { reason } => (nothing(Outcome::Parked), None, Some(reason)),
             Reading::Report { object, created, says } => {
                 let report = report(&header, &event.id, &event.event_type, created, says);
                 (self.apply(&object, report)?, Some(object), None)
@@ -152,7 +159,8 @@ impl<'a> Update<'a> {
             conflicting_redelivery: false,
         };
         self.ids.insert((record.livemode, record.id.clone()), record.sequence);
-        self.events.insert((record.livemode, record.sequence), StoredEvent { record, position });
+        let stored = StoredEvent { record, position, previous };
+        self.events.insert((stored.record.livemode, stored.record.sequence), stored);
         Ok(outcome)
     }
 
@@ -185,7 +193,7 @@ impl<'a> Update<'a> {
             return Ok(Some(Outcome::Parked));
         };
         let report = report(&Header::of(&stored), id, &event.record.event_type, created, says);
-        let outcome = self.apply(&object, report)?;
+        let Application { outcome, previous } = self.apply(&object, report)?;
         let summary = self.summary(livemode)?;
         if let Some(parked) = summary.events.get_mut(&Outcome::Parked) {
             *parked = parked.saturating_sub(1);
@@ -193,25 +201,29 @@ impl<'a> Update<'a> {
         *summary.events.entry(outcome).or_default() += 1;
         self.unparked.push(event.record.clone());
         event.record = EventRecord { outcome, reason: None, object: Some(object), ..event.record };
+        event.previous = previous;
         self.events.insert((livemode, event.record.sequence), event);
         Ok(Some(outcome))
     }
 
     /// Folds a report into its object.
-    fn apply(&mut self, key: &ObjectKey, report: Report) -> Result<Outcome, StoreError> {
-        let held = self.object(key)?.cloned();
+    fn apply(&mut self, key: &ObjectKey, report: Report) -> Result<Application, StoreError> {
+        // Back in its place below; after an error nothing of this update is written.
+        let stored = self.touch(key)?.stored.take();
+        let previous = stored.as_ref().map(|stored| stored.last_applied);
+        let held = stored.map(|stored| stored.object);
         let (progress, overtaken) = match &held {
             Some(held) if report.created > held.progress.newest => {
-                (fold::advance(key.kind, held.progress.clone(), &report), false)
+                (fold::advance(key.kind, &held.progress, &report), false)
             }
-            Some(_) => self.fold_again(key, &report)?,
+            Some(_) => self.fold_again(key, previous, &report)?,
             None => fold_all(key, std::slice::from_ref(&report))?,
         };
         let before = held.as_ref().map(|held| &held.progress);
         let outcome = fold::outcome(before, &progress, &report, overtaken);
         self.count(key, before, &progress)?;
 
-        let (created, sequence) = (report.created, report.arrival.sequence);
+        let sequence = report.arrival.sequence;
         let object = Object {
             key: key.clone(),
             version: held.as_ref().map_or(1, |held| {
@@ -221,23 +233,23 @@ impl<'a> Update<'a> {
             progress,
         };
         self.reports.insert(sequence, report);
-        if let Some(touched) = self.objects.get_mut(key) {
-            touched.object = Some(object);
-            touched.reports.push((created, sequence));
-        }
-        Ok(outcome)
+        self.touch(key)?.stored = Some(StoredObject { object, last_applied: sequence });
+        Ok(Application { outcome, previous })
     }
 
     /// The slow path: the report is late, or shares its second with another. All reports of the
     /// object are read back and folded in their order.
-    fn fold_again(&self, key: &ObjectKey, report: &Report) -> Result<(Progress, bool), StoreError> {
+    fn fold_again(
+        &self,
+        key: &ObjectKey,
+        last_applied: Option<u64>,
+        report: &Report,
+    ) -> Result<(Progress, bool), StoreError> {
         let mut reports = Vec::new();
-        for sequence in self.views.reports_of(key)? {
+        let mut next = last_applied;
+        while let Some(sequence) = next {
             reports.push(self.report_at(key, sequence)?);
-        }
-        let brought = self.objects.get(key).map(|touched| touched.reports.as_slice());
-        for (_, sequence) in brought.unwrap_or_default() {
-            reports.push(self.report_at(key, *sequence)?);
+            next = self.event_at(key.livemode, sequence)?.and_then(|event| event.previous);
         }
         reports.push(report.clone());
         fold_all(key, &reports)
@@ -284,19 +296,25 @@ impl<'a> Update<'a> {
 
     fn event_of_id(&self, livemode: bool, id: &str) -> Result<Option<StoredEvent>, StoreError> {
         let Some(sequence) = self.sequence_of(livemode, id)? else { return Ok(None) };
+        self.event_at(livemode, sequence)
+    }
+
+    fn event_at(&self, livemode: bool, sequence: u64) -> Result<Option<StoredEvent>, StoreError> {
         match self.events.get(&(livemode, sequence)) {
             Some(event) => Ok(Some(event.clone())),
             None => self.views.event(livemode, sequence),
         }
     }
 
-    fn object(&mut self, key: &ObjectKey) -> Result<Option<&Object>, StoreError> {
-        if !self.objects.contains_key(key) {
-            let object = self.views.object(key)?;
-            let touched = Touched { is_new: object.is_none(), object, reports: Vec::new() };
-            self.objects.insert(key.clone(), touched);
-        }
-        Ok(self.objects.get(key).and_then(|touched| touched.object.as_ref()))
+    fn touch(&mut self, key: &ObjectKey) -> Result<&mut Touched, StoreError> {
+        let touched = match self.objects.remove(key) {
+            Some(touched) => touched,
+            None => {
+                let stored = self.views.object(key)?;
+                Touched { is_new: stored.is_none(), stored }
+            }
+        };
+        Ok(self.objects.entry(key.clone()).or_insert(touched))
     }
 
     fn summary(&mut self, livemode: bool) -> Result<&mut Summary, StoreError> {
@@ -317,19 +335,25 @@ impl<'a> Update<'a> {
         for ((livemode, id), sequence) in &self.ids {
             writes.event_id(*livemode, id, *sequence)?;
         }
-        for event in self.events.values() {
-            writes.event(event)?;
+        let mut rows = HashMap::new();
+        for ((livemode, sequence), event) in self.events {
             if event.record.outcome == Outcome::Parked {
                 writes.parked(&event.record)?;
             }
+            let row = views::event_row_of(sequence);
+            let events = match rows.entry((livemode, row)) {
+                Entry::Occupied(events) => events.into_mut(),
+                Entry::Vacant(place) => place.insert(self.views.event_row(livemode, row)?),
+            };
+            events.insert(sequence, event);
+        }
+        for ((livemode, row), events) in &rows {
+            writes.event_row(*livemode, *row, events)?;
         }
         self.unparked.iter().for_each(|record| writes.no_longer_parked(record));
         for touched in self.objects.values() {
-            let Some(object) = &touched.object else { continue };
-            writes.object(object, touched.is_new)?;
-            for &(created, sequence) in &touched.reports {
-                writes.report(&object.key, created, sequence);
-            }
+            let Some(stored) = &touched.stored else { continue };
+            writes.object(stored, touched.is_new)?;
         }
         for (livemode, summary) in &self.summaries {
             // Looked up when it is asked for; see `Views::summary`.

@@ -1,10 +1,11 @@
 //! Everything derived, in one sled tree: which ids are known, what became of each event, the
-//! state of every object, the order of its reports, lists and counts.
+//! state of every object, the events known about it, lists and counts.
 //!
 //! All of it can be deleted and is then folded again from the journal. One atomic sled batch per
 //! commit carries the place in the journal that it reflects. sled's own `flush` is not durable
 //! and is not relied on.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -17,13 +18,17 @@ use crate::store::{
 };
 
 /// Raised when the rules, or what these records mean, change: older views are then rebuilt.
-const VIEWS_VERSION: u32 = 1;
+const VIEWS_VERSION: u32 = 2;
 
 /// sled's own cache; the operating system's serves the rest.
 const CACHE_BYTES: u64 = 64 << 20;
 
-/// Rows that one page looks at before it answers with what it has found.
-const ROWS_PER_PAGE: usize = 20_000;
+/// Items that one page looks at before it answers with what it has found.
+const LOOKED_AT_PER_PAGE: usize = 20_000;
+
+/// Sequences that share a row of event records: sled's cost is by the row. A leaf of sled's holds
+/// up to 16 rows and is written whole, so long rows cost as much as many.
+const EVENTS_PER_ROW: u64 = 8;
 
 /// The last record of the journal that the views reflect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +49,19 @@ impl Applied {
 pub struct StoredEvent {
     pub record: EventRecord,
     pub position: Position,
+    /// The event that was applied to its object before it.
+    pub previous: Option<u64>,
+}
+
+/// Event records of one partition with neighbouring sequences.
+pub type EventRow = BTreeMap<u64, StoredEvent>;
+
+/// An object, and the event that was applied to it last. From there [`StoredEvent::previous`]
+/// leads through all events known about it, which takes no rows of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredObject {
+    pub object: Object,
+    pub last_applied: u64,
 }
 
 #[derive(Clone)]
@@ -89,7 +107,12 @@ impl Views {
     }
 
     pub fn event(&self, livemode: bool, sequence: u64) -> Result<Option<StoredEvent>, StoreError> {
-        self.get(&key::event(livemode, sequence))
+        Ok(self.event_row(livemode, event_row_of(sequence))?.remove(&sequence))
+    }
+
+    /// The row with this number; see [`event_row_of`].
+    pub fn event_row(&self, livemode: bool, row: u64) -> Result<EventRow, StoreError> {
+        Ok(self.get(&key::event_row(livemode, row))?.unwrap_or_default())
     }
 
     /// The event at this place of the order of arrival, in whichever partition.
@@ -107,17 +130,19 @@ impl Views {
         }
     }
 
-    pub fn object(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
+    pub fn object(&self, key: &ObjectKey) -> Result<Option<StoredObject>, StoreError> {
         self.get(&key::object(key))
     }
 
-    /// Sequences of the events known about an object.
+    /// Sequences of the events known about an object, the one applied last first.
     pub fn reports_of(&self, object: &ObjectKey) -> Result<Vec<u64>, StoreError> {
-        self.db
-            .scan_prefix(key::reports(object))
-            .keys()
-            .map(|row| key::last_sequence(&row.map_err(|error| unavailable(&error))?))
-            .collect()
+        let mut sequences = Vec::new();
+        let mut next = self.object(object)?.map(|stored| stored.last_applied);
+        while let Some(sequence) = next {
+            sequences.push(sequence);
+            next = self.event(object.livemode, sequence)?.and_then(|event| event.previous);
+        }
+        Ok(sequences)
     }
 
     pub fn summary(&self, livemode: bool) -> Result<Summary, StoreError> {
@@ -137,9 +162,15 @@ impl Views {
         filter: &ObjectFilter,
         slice: Slice,
     ) -> Result<Page<Object>, StoreError> {
-        self.page(key::all_listed(livemode, kind), slice, |row| {
-            let object: Option<Object> = self.get(row)?;
-            Ok(object.filter(|object| filter.admits(object)))
+        let all = key::all_listed(livemode, kind);
+        let end = key::with_sequence(&all, slice.from.unwrap_or(u64::MAX));
+        let rows = self.db.range(all..end).rev().map(|row| {
+            let (listed, object) = row.map_err(|error| unavailable(&error))?;
+            Ok((key::last_sequence(&listed)?, object))
+        });
+        page(rows, slice, |object| {
+            let stored: Option<StoredObject> = self.get(&object)?;
+            Ok(stored.map(|stored| stored.object).filter(|object| filter.admits(object)))
         })
     }
 
@@ -149,31 +180,23 @@ impl Views {
         filter: &EventFilter,
         slice: Slice,
     ) -> Result<Page<EventRecord>, StoreError> {
-        self.page(key::all_events(livemode), slice, |row| {
-            let event: StoredEvent = decode(row)?;
+        let from = slice.from.unwrap_or(u64::MAX);
+        let last_row = key::event_row(livemode, event_row_of(from));
+        let rows = self.db.range(key::all_events(livemode)..=last_row).rev();
+        let rows = rows.map(|row| {
+            let (_, events) = row.map_err(|error| unavailable(&error))?;
+            decode::<EventRow>(&events)
+        });
+        let events = rows.flat_map(|row| match row {
+            Ok(events) => events.into_iter().rev().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        });
+        let before = |event: &Result<(u64, StoredEvent), _>| {
+            event.as_ref().map_or(true, |(sequence, _)| *sequence < from)
+        };
+        page(events.filter(before), slice, |event| {
             Ok(Some(event.record).filter(|record| filter.admits(record)))
         })
-    }
-
-    /// Walks the rows `prefix + sequence` from the newest to the oldest.
-    fn page<T>(
-        &self,
-        prefix: Vec<u8>,
-        slice: Slice,
-        read: impl Fn(&[u8]) -> Result<Option<T>, StoreError>,
-    ) -> Result<Page<T>, StoreError> {
-        let end = key::with_sequence(&prefix, slice.from.unwrap_or(u64::MAX));
-        let mut items = Vec::new();
-        let mut last = None;
-        for (count, row) in self.db.range(prefix..end).rev().enumerate() {
-            if items.len() == slice.limit || count == ROWS_PER_PAGE {
-                return Ok(Page { items, next: last });
-            }
-            let (row_key, value) = row.map_err(|error| unavailable(&error))?;
-            items.extend(read(&value)?);
-            last = Some(key::last_sequence(&row_key)?);
-        }
-        Ok(Page { items, next: None })
     }
 
     pub fn write(&self, writes: Writes) -> Result<(), StoreError> {
@@ -204,9 +227,13 @@ impl Writes {
         self.put(key::APPLIED.to_vec(), &applied)
     }
 
-    pub fn event(&mut self, event: &StoredEvent) -> Result<(), StoreError> {
-        let EventRecord { livemode, sequence, .. } = event.record;
-        self.put(key::event(livemode, sequence), event)
+    pub fn event_row(
+        &mut self,
+        livemode: bool,
+        row: u64,
+        events: &EventRow,
+    ) -> Result<(), StoreError> {
+        self.put(key::event_row(livemode, row), events)
     }
 
     pub fn event_id(&mut self, livemode: bool, id: &str, sequence: u64) -> Result<(), StoreError> {
@@ -221,18 +248,15 @@ impl Writes {
         self.batch.remove(key::parked(record.livemode, record.sequence));
     }
 
-    pub fn report(&mut self, object: &ObjectKey, created: u64, sequence: u64) {
-        self.batch.insert(key::report(object, created, sequence), &[]);
-    }
-
     /// `is_new`: the object was not known before.
-    pub fn object(&mut self, object: &Object, is_new: bool) -> Result<(), StoreError> {
+    pub fn object(&mut self, stored: &StoredObject, is_new: bool) -> Result<(), StoreError> {
+        let object = &stored.object;
         let row = key::object(&object.key);
         if is_new && object.key.kind != Kind::Balance {
             let listed = key::all_listed(object.key.livemode, object.key.kind);
             self.batch.insert(key::with_sequence(&listed, object.first_seen), row.clone());
         }
-        self.put(row, object)
+        self.put(row, stored)
     }
 
     pub fn summary(&mut self, livemode: bool, summary: &Summary) -> Result<(), StoreError> {
@@ -244,6 +268,30 @@ impl Writes {
         self.batch.insert(key, bytes);
         Ok(())
     }
+}
+
+/// The number of the row that holds the record of the event with this sequence.
+pub fn event_row_of(sequence: u64) -> u64 {
+    sequence / EVENTS_PER_ROW
+}
+
+/// Takes a page from items that come, each with its sequence, from the newest to the oldest.
+fn page<I, T>(
+    items: impl Iterator<Item = Result<(u64, I), StoreError>>,
+    slice: Slice,
+    read: impl Fn(I) -> Result<Option<T>, StoreError>,
+) -> Result<Page<T>, StoreError> {
+    let mut taken = Vec::new();
+    let mut last = None;
+    for (count, item) in items.enumerate() {
+        if taken.len() == slice.limit || count == LOOKED_AT_PER_PAGE {
+            return Ok(Page { items: taken, next: last });
+        }
+        let (sequence, item) = item?;
+        taken.extend(read(item)?);
+        last = Some(sequence);
+    }
+    Ok(Page { items: taken, next: None })
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
@@ -262,9 +310,8 @@ fn unavailable(error: &impl std::fmt::Display) -> StoreError {
 pub fn describe(row: &[u8]) -> String {
     let of = match row.first() {
         Some(b'e') => "event id",
-        Some(b'n') => "event record",
+        Some(b'n') => "event records",
         Some(b'o') => "object state",
-        Some(b'r') => "order index",
         Some(b'l') => "list index",
         Some(b'p') => "parked index",
         Some(b's') => "summary",
@@ -302,8 +349,8 @@ mod key {
         vec![b'n', u8::from(livemode)]
     }
 
-    pub(super) fn event(livemode: bool, sequence: u64) -> Vec<u8> {
-        with_sequence(&all_events(livemode), sequence)
+    pub(super) fn event_row(livemode: bool, row: u64) -> Vec<u8> {
+        with_sequence(&all_events(livemode), row)
     }
 
     pub(super) fn all_parked(livemode: bool) -> Vec<u8> {
@@ -322,18 +369,16 @@ mod key {
         vec![b'l', u8::from(livemode), code(kind)]
     }
 
+    /// Each part carries its length, so that no object's key is the beginning of another's.
     pub(super) fn object(key: &ObjectKey) -> Vec<u8> {
-        of_object(b'o', key)
-    }
-
-    pub(super) fn reports(key: &ObjectKey) -> Vec<u8> {
-        of_object(b'r', key)
-    }
-
-    pub(super) fn report(key: &ObjectKey, created: u64, sequence: u64) -> Vec<u8> {
-        let mut row = reports(key);
-        row.extend_from_slice(&created.to_be_bytes());
-        with_sequence(&row, sequence)
+        let ObjectKey { livemode, kind, owner, id } = key;
+        let owner = owner.as_deref().unwrap_or("");
+        let mut row = vec![b'o', u8::from(*livemode), code(*kind)];
+        for part in [owner, id.as_str()] {
+            row.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+            row.extend_from_slice(part.as_bytes());
+        }
+        row
     }
 
     pub(super) fn with_sequence(prefix: &[u8], sequence: u64) -> Vec<u8> {
@@ -345,18 +390,6 @@ mod key {
             Some(bytes) => Ok(u64::from_be_bytes(*bytes)),
             None => Err(StoreError::Damaged("an index row is too short".to_owned())),
         }
-    }
-
-    /// Each part carries its length, so that no object's key is the beginning of another's.
-    fn of_object(tag: u8, key: &ObjectKey) -> Vec<u8> {
-        let ObjectKey { livemode, kind, owner, id } = key;
-        let owner = owner.as_deref().unwrap_or("");
-        let mut row = vec![tag, u8::from(*livemode), code(*kind)];
-        for part in [owner, id.as_str()] {
-            row.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
-            row.extend_from_slice(part.as_bytes());
-        }
-        row
     }
 
     fn code(kind: Kind) -> u8 {

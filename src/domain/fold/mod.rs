@@ -104,11 +104,11 @@ pub fn fold(kind: Kind, reports: &[Report], watched: Option<usize>) -> Option<Fo
 
 /// Folds one report that is newer than everything known about its object.
 #[must_use]
-pub fn advance(kind: Kind, held: Progress, report: &Report) -> Progress {
+pub fn advance(kind: Kind, held: &Progress, report: &Report) -> Progress {
     let reports = std::slice::from_ref(report);
     let mut folder = Folder { held: Some(held.clone()), ..Folder::new(kind, reports) };
     folder.second(&[0]);
-    folder.held.unwrap_or(held)
+    folder.held.unwrap_or_else(|| held.clone())
 }
 
 /// What became of a report: `held` is the object before it was known, `now` after. `overtaken`
@@ -193,21 +193,26 @@ impl<'a> Folder<'a> {
             created: report.created,
             recorded_at: report.arrival.recorded_at,
         };
-        let held = self.held.get_or_insert_with(|| Progress {
-            state: state.clone(),
-            ambiguous: false,
-            as_of: as_of.clone(),
-            newest: report.created,
-            conflicts: 0,
-            paid_reported: false,
+        let conflicts = u32::from(step == Step::Conflict);
+        let ambiguous = self.held.as_ref().is_some_and(|held| held.ambiguous);
+        self.held = Some(match self.held.take() {
+            None => Progress {
+                state: state.clone(),
+                ambiguous,
+                as_of,
+                newest: report.created,
+                conflicts,
+                paid_reported: false,
+            },
+            Some(held) => Progress {
+                state: state.clone(),
+                as_of: if counts { as_of } else { held.as_of },
+                newest: held.newest.max(report.created),
+                conflicts: held.conflicts.saturating_add(conflicts),
+                ..held
+            },
         });
-        held.newest = held.newest.max(report.created);
-        held.conflicts = held.conflicts.saturating_add(u32::from(step == Step::Conflict));
-        held.state = state.clone();
-        if counts {
-            held.as_of = as_of;
-        }
-        self.history.push(Entry { report: index, step, state, ambiguous: held.ambiguous });
+        self.history.push(Entry { report: index, step, state, ambiguous });
     }
 
     /// Marks the object, and the last entry of the second just folded.

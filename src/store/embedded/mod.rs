@@ -205,7 +205,7 @@ impl Store for Embedded {
     }
 
     async fn object(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
-        self.inner.views.object(key)
+        Ok(self.inner.views.object(key)?.map(|stored| stored.object))
     }
 
     async fn objects(

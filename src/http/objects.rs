@@ -179,7 +179,7 @@ pub(super) async fn history(
         Some(text) => {
             let last_shown = cursor::decode(&list, &text)?;
             let place = told.iter().position(|entry| entry.report.event_id == last_shown);
-            place.map_or(told.len(), |place| place + 1)
+            place.ok_or_else(cursor::unreadable)? + 1
         }
     };
     let page: Vec<&Told> = told.iter().skip(start).take(query.limit()?).collect();
@@ -222,8 +222,7 @@ pub(super) fn slice(query: &Query, list: &str) -> Result<Slice, ApiError> {
         None => None,
         Some(text) => {
             let place = cursor::decode(list, &text)?;
-            let unreadable = || ApiError::InvalidParameter("`cursor` cannot be read".to_owned());
-            Some(place.parse().map_err(|_| unreadable())?)
+            Some(place.parse().map_err(|_| cursor::unreadable())?)
         }
     };
     Ok(Slice { from, limit: query.limit()? })

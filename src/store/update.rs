@@ -307,12 +307,11 @@ impl<'a> Update<'a> {
     }
 
     fn touch(&mut self, key: &ObjectKey) -> Result<&mut Touched, StoreError> {
-        let touched = match self.objects.remove(key) {
-            Some(touched) => touched,
-            None => {
-                let stored = self.views.object(key)?;
-                Touched { is_new: stored.is_none(), stored }
-            }
+        let touched = if let Some(touched) = self.objects.remove(key) {
+            touched
+        } else {
+            let stored = self.views.object(key)?;
+            Touched { is_new: stored.is_none(), stored }
         };
         Ok(self.objects.entry(key.clone()).or_insert(touched))
     }

@@ -6,7 +6,9 @@
 //! and is not relied on.
 
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -18,7 +20,7 @@ use crate::store::{
 };
 
 /// Raised when the rules, or what these records mean, change: older views are then rebuilt.
-const VIEWS_VERSION: u32 = 2;
+const VIEWS_VERSION: u32 = 1;
 
 /// sled's own cache; the operating system's serves the rest.
 const CACHE_BYTES: u64 = 64 << 20;
@@ -29,6 +31,10 @@ const LOOKED_AT_PER_PAGE: usize = 20_000;
 /// Sequences that share a row of event records: sled's cost is by the row. A leaf of sled's holds
 /// up to 16 rows and is written whole, so long rows cost as much as many.
 const EVENTS_PER_ROW: u64 = 8;
+
+/// How long sled may take to let go of its file.
+const LET_GO_TRIES: u32 = 1_000;
+const LET_GO_PAUSE: Duration = Duration::from_millis(10);
 
 /// The last record of the journal that the views reflect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +83,7 @@ pub struct Writes {
 
 impl Views {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        wait_until_let_go(path);
         let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES);
         // A damaged sled can panic on open; to us that is one more way of being unusable.
         let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| config.open()));
@@ -292,6 +299,19 @@ fn page<I, T>(
         last = Some(sequence);
     }
     Ok(Page { items: taken, next: None })
+}
+
+/// sled's threads close its file a moment after the last handle in this process is dropped, and
+/// until then it cannot be opened again. Other processes are kept out by the folder's lock.
+fn wait_until_let_go(path: &Path) {
+    let Ok(file) = File::open(path.join("db")) else { return };
+    for _ in 0..LET_GO_TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LET_GO_PAUSE),
+            // What else is wrong, sled will say.
+            Ok(()) | Err(TryLockError::Error(_)) => return,
+        }
+    }
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {

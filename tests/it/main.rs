@@ -1,25 +1,43 @@
 //! The integration tests: one binary, a module for each way in.
+//!
+//! Most start the real server on a port of its own and talk HTTP to it, over a store in a
+//! temporary folder.
 
-/// Starts the real binary, and talks to it; for the modules below.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests panic; the helpers beside them too"
+)]
+
+/// A running server, a client for it, and builders of events.
+mod support;
+
+/// Starts the real binary, and talks to it; for the modules that need processes.
 mod process;
 
-/// `bursar serve`: settings, refusals, signals, restarts.
-mod serve;
-
-/// `bursar replay`: event files for a running server.
-mod replay_cli;
-
-/// The commands around the store, and the small ones.
-mod upkeep_cli;
-
-/// kill -9 under load and during a start.
-mod crash;
-
+/// Who may ask what.
+mod auth;
 /// Stripe's own libraries deliver to a running server.
 mod clients;
-
-/// The architecture: which module may name which, and what the documents name.
-mod tidy;
-
+/// kill -9 under load and during a start.
+mod crash;
 /// What Stripe's own libraries make of a delivery, beside what we make of it.
 mod oracles;
+/// Every read: fields, filters, paging, partitions, history.
+mod reads;
+/// `bursar replay`: event files for a running server.
+mod replay_cli;
+/// Replays and redrives: what operators do.
+mod replays;
+/// What a stop keeps, and what a start brings back.
+mod restart;
+/// Every story of `fixtures/scenarios` and every event of `fixtures/events`.
+mod scenarios;
+/// `bursar serve`: settings, refusals, signals, restarts.
+mod serve;
+/// The architecture: which module may name which, and what the documents name.
+mod tidy;
+/// The commands around the store, and the small ones.
+mod upkeep_cli;
+/// `POST /webhooks/stripe`: signatures, sizes, outcomes, duplicates, overload.
+mod webhook;

@@ -96,13 +96,13 @@ fn a_check_names_what_differs_and_a_rebuild_puts_it_right() {
         let mut other = value.to_vec();
         *other.last_mut().unwrap() ^= 1;
         views.insert(key, other).unwrap();
-        let (key, _) = first_row(views, b'r');
+        let (key, _) = first_row(views, b'l');
         views.remove(key).unwrap();
         views.insert(b"e\0evt_never_received", &[1]).unwrap();
     });
     for command in [&["rebuild", "--check"][..], &["verify"]] {
         let ended = place.run(command).expect(1);
-        ended.says(&["object state", "differs", "order index", "is missing"]);
+        ended.says(&["object state", "differs", "list index", "is missing"]);
         ended.says(&["evt_never_received", "should not be there", "`bursar rebuild`"]);
     }
     place.run(&["rebuild"]).expect(0);

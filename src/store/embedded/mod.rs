@@ -45,11 +45,12 @@ pub struct Embedded {
 }
 
 struct Inner {
-    folder: Folder,
     views: Views,
     journal: JournalReader,
     rules: Arc<dyn Rules>,
     writer: Mutex<Writer>,
+    /// Last, so that its lock is the last thing given back.
+    folder: Folder,
 }
 
 struct Writer {

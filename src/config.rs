@@ -210,8 +210,10 @@ impl Settings {
         match std::fs::read_to_string(path) {
             Ok(value) => Some(value.trim_end_matches(['\r', '\n']).to_owned()),
             Err(error) => {
-                self.problems
-                    .push(format!("{label} names the file {path}, which cannot be read: {error}"));
+                // The path is not repeated: it may be a secret that was meant for the setting.
+                self.problems.push(format!(
+                    "{label} must be the path of a file; the one it names cannot be read: {error}"
+                ));
                 None
             }
         }
@@ -349,13 +351,13 @@ impl<'s> Checker<'s> {
     }
 
     pub fn verifier(&mut self) -> Option<Verifier> {
-        let secrets = self.webhook_secrets();
-        let tolerance_seconds = self.tolerance_seconds();
-        let secrets: Vec<WebhookSecret> = secrets?
+        let (secrets, tolerance_seconds) = (self.webhook_secrets(), self.tolerance_seconds());
+        let (secrets, tolerance_seconds) = (secrets?, tolerance_seconds?);
+        let secrets: Vec<WebhookSecret> = secrets
             .into_iter()
             .map(|secret| WebhookSecret::new(secret.name, secret.value))
             .collect();
-        Some(Verifier::new(&secrets, tolerance_seconds?))
+        Some(Verifier::new(&secrets, tolerance_seconds))
     }
 
     /// At least one; `None` after a problem.
@@ -413,7 +415,9 @@ impl<'s> Checker<'s> {
                 Err(what) => self.problems.push(format!("entry {} of {label} {what}", index + 1)),
             }
         }
-        (self.problems.len() == before).then_some((Tokens(tokens), insecure == Some(true)))
+        insecure
+            .filter(|_| self.problems.len() == before)
+            .map(|insecure| (Tokens(tokens), insecure))
     }
 }
 

@@ -53,7 +53,16 @@ struct Waiting {
 /// Who waits for an answer, and the room its events take meanwhile.
 struct Asker {
     answer: oneshot::Sender<Result<Vec<Receipt>, StoreError>>,
-    _room: OwnedSemaphorePermit,
+    room: OwnedSemaphorePermit,
+}
+
+impl Asker {
+    /// Who no longer listens has lost nothing: what could be stored is.
+    fn answer(self, answer: Result<Vec<Receipt>, StoreError>) {
+        // First, so that who is answered finds room for the next request.
+        drop(self.room);
+        self.answer.send(answer).ok();
+    }
 }
 
 /// Says when the store has stopped for good and the process must end.
@@ -78,7 +87,7 @@ impl Committer {
             .try_acquire_many_owned(size)
             .map_err(|_| CommitError::Overloaded)?;
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { events, asker: Asker { answer, _room: room } };
+        let waiting = Waiting { events, asker: Asker { answer, room } };
         self.queue.try_send(waiting).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => CommitError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => CommitError::Stopping,
@@ -115,14 +124,13 @@ fn answer(result: Result<Vec<Receipt>, StoreError>, askers: Vec<(usize, Asker)>)
         Ok(receipts) => {
             let mut receipts = receipts.into_iter();
             for (count, asker) in askers {
-                // Who no longer listens has lost nothing: the event is stored.
-                asker.answer.send(Ok(receipts.by_ref().take(count).collect())).ok();
+                asker.answer(Ok(receipts.by_ref().take(count).collect()));
             }
         }
         Err(error) => {
             tracing::error!(%error, "{} requests could not be committed", askers.len());
             for (_, asker) in askers {
-                asker.answer.send(Err(error.clone())).ok();
+                asker.answer(Err(error.clone()));
             }
         }
     }

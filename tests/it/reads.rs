@@ -774,7 +774,7 @@ fn the_partition_that_reads_show_can_be_set() {
     assert_eq!(app.get("/v1/accounts/acct_test").status, 404);
     assert_eq!(app.get("/v1/accounts/acct_test?livemode=false").status, 200);
     assert_eq!(app.get("/v1/accounts/acct_test/history").status, 404);
-    assert_eq!(app.read("/v1/summary")["accounts"], json!({ "complete": 1 }));
+    assert_eq!(app.read("/v1/summary")["accounts"]["complete"], 1);
 }
 
 // What is not there.

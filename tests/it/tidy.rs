@@ -70,7 +70,7 @@ const ONLY_IN: &[(&str, &str, &str)] = &[
 ];
 
 /// Lines of the longest file without its tests. Only ever lowered.
-const LONGEST_FILE: usize = 726;
+const LONGEST_FILE: usize = 465;
 const LONGEST_LINE: usize = 100;
 
 fn root() -> &'static Path {
@@ -180,7 +180,7 @@ fn the_domain_does_no_io() {
 fn what_belongs_in_one_place_stands_nowhere_else() {
     for (word, place, why) in ONLY_IN {
         let mut found = false;
-        for source in sources() {
+        for source in sources().iter().filter(|source| !source.is_test()) {
             let code = source.code().replace("eprint", "");
             if !code.contains(word) {
                 continue;

@@ -106,10 +106,25 @@ impl<'a> Group<'a> {
                 self.chain.precedes(watched, other) && profile(watched) != profile(other)
             });
         }
+        let contained = self.contained.values().flatten();
+        if let Some(watched) = contained.into_iter().find(|s| Some(s.index) == folder.watched) {
+            folder.overtaken |= self.is_overtaken(watched.what);
+        }
         let is_watched = |said: &&Said<'_, Authorization>| Some(said.index) == folder.watched;
         if let Some(watched) = self.authorizations.iter().find(is_watched) {
             folder.overtaken |= self.authorizations.iter().any(|other| watched.what < other.what);
         }
+    }
+
+    /// Whether all account reports that contain the capability report come before one that says
+    /// something else.
+    fn is_overtaken(&self, capability: &Capability) -> bool {
+        let says = |said: &Said<'_, &Snapshot>| said.what.profile.says(capability);
+        let (containers, others): (Vec<usize>, Vec<usize>) =
+            (0..self.snapshots.len()).partition(|&at| self.snapshots.get(at).is_some_and(says));
+        others
+            .iter()
+            .any(|&other| containers.iter().all(|&container| self.chain.precedes(container, other)))
     }
 
     /// Of the orders that the rules leave open, the one with the smallest sequence of ids.

@@ -47,6 +47,8 @@ pub fn order(reports: &[(&str, &Snapshot)], before: &[Facts]) -> Chain {
 /// Which report, counted in the order of ids, links to which.
 struct Links {
     count: usize,
+    /// How many ends the seconds before could have had.
+    starts: usize,
     /// Links to an end of the seconds before.
     first: Vec<bool>,
     /// `after[a][b]`: `b` links to `a`.
@@ -60,6 +62,7 @@ impl Links {
         let after = |a: &&Snapshot| snapshots.iter().map(|b| b.follows(&a.profile.facts)).collect();
         Self {
             count: snapshots.len(),
+            starts: before.len(),
             first: snapshots.iter().map(follows_any).collect(),
             after: snapshots.iter().map(after).collect(),
         }
@@ -124,7 +127,9 @@ fn exhaustive(links: &Links) -> Chain {
 fn greedy(links: &Links) -> Chain {
     let mut remaining: Vec<usize> = (0..links.count).collect();
     let mut sequence: Vec<usize> = Vec::with_capacity(links.count);
-    let mut unbroken = true;
+    // From one start, all unbroken chains end in the same facts; from several, a circle of changes
+    // can end where any of them began.
+    let mut unbroken = links.starts == 1;
     while !remaining.is_empty() {
         let linked = |&next: &usize| match sequence.last() {
             Some(&last) => links.after[last][next],

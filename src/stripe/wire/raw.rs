@@ -1,0 +1,168 @@
+//! Values of Stripe's JSON: slices until they are wanted, then read strictly or leniently.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::domain::Json;
+use crate::domain::id::{IdProblem, Kind, check_id};
+
+pub(super) type Raw<'a> = Option<&'a RawValue>;
+
+/// A JSON object of which these fields are kept as slices; `null` is as good as absent.
+macro_rules! raw_fields {
+    (struct $name:ident { $($field:ident $(as $spelling:literal)?),* $(,)? }) => {
+        #[derive(Default, serde::Deserialize)]
+        struct $name<'a> {
+            $(#[serde(borrow $(, rename = $spelling)?)] $field: Raw<'a>,)*
+        }
+    };
+}
+
+/// The same, where `null` is told from absent.
+macro_rules! nullable_fields {
+    (struct $name:ident { $($field:ident),* $(,)? }) => {
+        #[derive(serde::Deserialize)]
+        struct $name<'a> {
+            $(#[serde(borrow, default, deserialize_with = "named")] $field: Raw<'a>,)*
+        }
+    };
+}
+pub(super) use {nullable_fields, raw_fields};
+
+/// Why a report of a tracked type cannot be used.
+pub(super) struct Unusable(pub(super) String);
+
+pub(super) fn unusable<T>(reason: impl Into<String>) -> Result<T, Unusable> {
+    Err(Unusable(reason.into()))
+}
+
+/// Keeps `null` apart from a field that is not there.
+pub(super) fn named<'de: 'a, 'a, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Raw<'a>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// A value of the wanted type, or nothing.
+pub(super) fn lenient<'a, T: Deserialize<'a>>(raw: Raw<'a>) -> Option<T> {
+    raw.and_then(|raw| serde_json::from_str(raw.get()).ok())
+}
+
+pub(super) fn non_empty(raw: Raw<'_>) -> Option<Cow<'_, str>> {
+    raw.and_then(string).filter(|text| !text.is_empty())
+}
+
+/// A string, borrowed when it holds no escapes.
+pub(super) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+    match serde_json::from_str::<&str>(raw.get()) {
+        Ok(text) => Some(Cow::Borrowed(text)),
+        Err(_) => serde_json::from_str::<String>(raw.get()).ok().map(Cow::Owned),
+    }
+}
+
+/// A text that is only shown.
+pub(super) fn shown(raw: Raw<'_>) -> Option<String> {
+    raw.and_then(string).map(Cow::into_owned)
+}
+
+/// serde would read a list as the fields in the order in which they are declared.
+pub(super) fn is_object(raw: &&RawValue) -> bool {
+    raw.get().starts_with('{')
+}
+
+/// The fields of a JSON object.
+pub(super) fn fields_of<'a, T: Deserialize<'a>>(
+    field: &str,
+    raw: &'a RawValue,
+) -> Result<T, Unusable> {
+    if is_object(&raw) {
+        value(field, raw)
+    } else {
+        unusable(format!("`{field}` is not an object"))
+    }
+}
+
+pub(super) fn value<'a, T: Deserialize<'a>>(field: &str, raw: &'a RawValue) -> Result<T, Unusable> {
+    serde_json::from_str(raw.get()).or_else(|error| {
+        unusable(format!("`{field}` cannot be understood: {}", without_values(&error)))
+    })
+}
+
+/// serde's message repeats the value it could not use; only its place is ours to keep.
+pub(super) fn without_values(error: &serde_json::Error) -> String {
+    format!("wrong type or form at line {}, column {}", error.line(), error.column())
+}
+
+pub(super) fn text<'a>(field: &str, raw: Raw<'a>) -> Result<Cow<'a, str>, Unusable> {
+    match raw.and_then(string) {
+        Some(text) => Ok(text),
+        None => unusable(format!("`{field}` is not a string")),
+    }
+}
+
+pub(super) fn optional_text(field: &str, raw: Raw<'_>) -> Result<Option<String>, Unusable> {
+    raw.map(|raw| text(field, Some(raw)).map(Cow::into_owned)).transpose()
+}
+
+pub(super) fn boolean(field: &str, raw: Raw<'_>) -> Result<bool, Unusable> {
+    lenient(raw).map_or_else(|| unusable(format!("`data.object.{field}` is not a boolean")), Ok)
+}
+
+/// Minor units.
+pub(super) fn amount(field: &str, raw: Raw<'_>) -> Result<i64, Unusable> {
+    lenient(raw).map_or_else(|| unusable(format!("`data.object.{field}` is not an integer")), Ok)
+}
+
+pub(super) fn not_negative(field: &str, raw: Raw<'_>) -> Result<i64, Unusable> {
+    match amount(field, raw)? {
+        minor if minor < 0 => unusable(format!("`data.object.{field}` is negative")),
+        minor => Ok(minor),
+    }
+}
+
+pub(super) fn status<S: Copy, const N: usize>(
+    raw: Raw<'_>,
+    all: [S; N],
+    word: impl Fn(S) -> &'static str,
+) -> Result<S, Unusable> {
+    let given = text("data.object.status", raw)?;
+    all.into_iter().find(|&status| word(status) == given).map_or_else(
+        || unusable(format!("`data.object.status` has the unknown word `{}`", shorten(&given))),
+        Ok,
+    )
+}
+
+/// Enough of an unknown word to recognise it by.
+pub(super) fn shorten(word: &str) -> String {
+    word.chars().filter(|c| !c.is_control()).take(40).collect()
+}
+
+/// JSON text without the white space between its tokens.
+pub(super) fn compact(raw: &RawValue) -> Json {
+    let mut text = String::with_capacity(raw.get().len());
+    let (mut in_string, mut escaped) = (false, false);
+    for character in raw.get().chars() {
+        if in_string {
+            in_string = escaped || character != '"';
+            escaped = !escaped && character == '\\';
+        } else if character.is_ascii_whitespace() {
+            continue;
+        } else {
+            in_string = character == '"';
+        }
+        text.push(character);
+    }
+    Json(text)
+}
+
+pub(super) fn id_of(kind: Kind, field: &str, id: &str) -> Result<(), Unusable> {
+    check_id(kind, id).or_else(|problem| match problem {
+        IdProblem::Empty => unusable(format!("`{field}` is empty")),
+        IdProblem::TooLong => unusable(format!("`{field}` is longer than 255 characters")),
+        IdProblem::OfAnotherKind(other) => {
+            unusable(format!("`{field}` has the prefix of a {}'s id", other.word()))
+        }
+    })
+}

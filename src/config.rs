@@ -366,8 +366,9 @@ impl<'s> Checker<'s> {
         let (text, label) = self.settings.text("webhook_secrets");
         let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
             self.problems.push(format!(
-                "{label} is not set: give the signing secret of your Stripe webhook endpoint, \
-                 such as {label}=platform=whsec_..., and a comma between several"
+                "{label} is not set, or empty: give the signing secret of your Stripe webhook \
+                 endpoint, such as BURSAR_WEBHOOK_SECRETS=platform=whsec_..., and a comma between \
+                 several"
             ));
             return None;
         };
@@ -404,8 +405,9 @@ impl<'s> Checker<'s> {
         let text = text.filter(|text| !text.trim().is_empty());
         if text.is_none() && insecure == Some(false) {
             self.problems.push(format!(
-                "{label} is not set: make a token with `bursar token` and set {label}=reader=TOKEN \
-                 (for a trial on this machine, BURSAR_INSECURE_NO_AUTH=true)"
+                "{label} is not set, or empty: make a token with `bursar token` and set \
+                 BURSAR_TOKENS=reader=TOKEN (for a trial on this machine, \
+                 BURSAR_INSECURE_NO_AUTH=true)"
             ));
         }
         let mut tokens = Vec::new();

@@ -53,7 +53,7 @@ impl Server {
 
     fn unreachable(&self, error: &SendRequestError) -> Failure {
         Failure::Failed(format!(
-            "{} cannot be reached: {error}; is `bursar serve` running there? (--url or BURSAR_URL names another)",
+            "{} cannot be reached: {error}; is `bursar serve` running there?",
             self.base
         ))
     }

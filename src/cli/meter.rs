@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// On no terminal, one line for every this many.
 const LINE_EVERY: u64 = 100_000;
 
+#[derive(Default)]
 pub(super) struct Meter {
     what: &'static str,
     bar: Option<ProgressBar>,

@@ -7,6 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::cli::client::{Answer, Server};
+use crate::cli::meter::Meter;
 use crate::cli::settings::SettingFlags;
 use crate::cli::{Failure, block_on, healthcheck};
 use crate::clock;
@@ -16,6 +17,8 @@ use crate::stripe::signature::sign;
 /// What one request to `POST /v1/replays` carries.
 const EVENTS_PER_REQUEST: usize = 200;
 const BYTES_PER_REQUEST: usize = 8 << 20;
+/// Just under what the server takes in one replay.
+const BYTES_PER_PREVIEW: usize = 31 << 20;
 
 /// Deliver event files to a running server
 ///
@@ -56,8 +59,11 @@ pub struct Arguments {
 /// What came of a replay.
 #[derive(Default)]
 struct Tally {
+    /// To be delivered.
+    events: usize,
     outcomes: BTreeMap<String, usize>,
     refused: Vec<String>,
+    meter: Meter,
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -79,7 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if events.is_empty() {
         return Err(Failure::Usage("no event files were found there".to_owned()));
     }
-    let mut tally = Tally::default();
+    let mut tally = Tally::new(events.len() * (arguments.duplicate + 1));
     events.retain(|event| {
         // Two events in a row would be taken for two when several files travel together.
         let whole = serde_json::from_str::<&RawValue>(&event.body);
@@ -93,7 +99,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(seed) = arguments.shuffle {
         fastrand::Rng::with_seed(seed).shuffle(&mut order);
     }
-    block_on(async {
+    let result = block_on(async {
         let server = Server::new(&url)?;
         match secrets {
             Some(secrets) => {
@@ -102,7 +108,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             }
             None => post(&server, token, arguments.dry_run, &order, &mut tally).await,
         }
-    })?;
+    });
+    result.map_err(|failure| tally.cut_off(failure))?;
     tally.report(arguments.dry_run)
 }
 
@@ -133,7 +140,7 @@ async fn deliver(
         if answer.is_success() {
             tally.count(answer.text("outcome"));
         } else {
-            tally.refused.push(format!("{}: {}", event.place, answer.problem()));
+            tally.refuse(event, &answer)?;
         }
     }
     Ok(())
@@ -147,42 +154,76 @@ async fn post(
     events: &[&Event],
     tally: &mut Tally,
 ) -> Result<(), Failure> {
-    let path = if dry_run { "/v1/replays?dry_run=true" } else { "/v1/replays" };
-    let bearer = format!("Bearer {}", token.unwrap_or_default());
+    let route = Route {
+        server,
+        path: if dry_run { "/v1/replays?dry_run=true" } else { "/v1/replays" },
+        bearer: format!("Bearer {}", token.unwrap_or_default()),
+    };
+    // What one event would do depends on those before it: they are previewed together.
+    let (most, most_bytes) = if dry_run {
+        (usize::MAX, BYTES_PER_PREVIEW)
+    } else {
+        (EVENTS_PER_REQUEST, BYTES_PER_REQUEST)
+    };
     let mut rest = events;
     while !rest.is_empty() {
         let mut bytes = 0;
         let fits = |event: &&&Event| {
-            bytes += event.body.len();
-            bytes <= BYTES_PER_REQUEST
+            bytes += event.body.len() + 1;
+            bytes <= most_bytes
         };
-        let count = rest.iter().take(EVENTS_PER_REQUEST).take_while(fits).count().max(1);
+        let count = rest.iter().take(most).take_while(fits).count().max(1);
         let (chunk, later) = rest.split_at(count);
         rest = later;
-        let answer = server.post(path, ("Authorization", bearer.clone()), body_of(chunk)).await?;
-        if answer.is_success() {
-            tally.count_all(&answer);
-        } else if matches!(answer.status, 401 | 403) {
-            return Err(Failure::Failed(format!(
-                "{}; give a token with the role operator by --token or BURSAR_TOKEN",
-                answer.problem()
-            )));
-        } else if let [event] = chunk {
-            tally.refused.push(format!("{}: {}", event.place, answer.problem()));
-        } else {
-            // All were refused because of one: find it by handing them in singly.
-            for event in chunk {
-                let header = ("Authorization", bearer.clone());
-                let answer = server.post(path, header, body_of(&[event])).await?;
-                if answer.is_success() {
-                    tally.count_all(&answer);
-                } else {
-                    tally.refused.push(format!("{}: {}", event.place, answer.problem()));
-                }
-            }
+        if dry_run && !rest.is_empty() && tally.outcomes.is_empty() {
+            eprintln!(
+                "warning: these are too many events for one preview; each part is previewed on its own"
+            );
         }
+        route.hand_in(chunk, tally).await?;
     }
     Ok(())
+}
+
+/// Where events are handed in.
+struct Route<'a> {
+    server: &'a Server,
+    path: &'static str,
+    bearer: String,
+}
+
+impl Route<'_> {
+    /// Hands in some events at once; when they are refused because of one, each by itself.
+    async fn hand_in(&self, events: &[&Event], tally: &mut Tally) -> Result<(), Failure> {
+        let answer = self.post(events).await?;
+        match (answer.status, events) {
+            _ if answer.is_success() => tally.count_all(&answer),
+            (401 | 403, _) => {
+                return Err(Failure::Failed(format!(
+                    "{}; give a token with the role operator by --token or BURSAR_TOKEN",
+                    answer.problem()
+                )));
+            }
+            (400 | 413, [_, _, ..]) => {
+                for event in events {
+                    let answer = self.post(&[event]).await?;
+                    if answer.is_success() {
+                        tally.count_all(&answer);
+                    } else {
+                        tally.refuse(event, &answer)?;
+                    }
+                }
+            }
+            (_, [event, ..]) => tally.refuse(event, &answer)?,
+            (_, []) => {}
+        }
+        Ok(())
+    }
+
+    async fn post(&self, events: &[&Event]) -> Result<Answer, Failure> {
+        let header = ("Authorization", self.bearer.clone());
+        self.server.post(self.path, header, body_of(events)).await
+    }
 }
 
 fn body_of(events: &[&Event]) -> Vec<u8> {
@@ -191,8 +232,41 @@ fn body_of(events: &[&Event]) -> Vec<u8> {
 }
 
 impl Tally {
+    fn new(events: usize) -> Self {
+        Self { events, meter: Meter::new("events delivered"), ..Self::default() }
+    }
+
+    fn delivered(&self) -> usize {
+        self.outcomes.values().sum()
+    }
+
     fn count(&mut self, outcome: &str) {
         *self.outcomes.entry(outcome.to_owned()).or_default() += 1;
+        self.meter.at(u64::try_from(self.delivered()).unwrap_or(u64::MAX));
+    }
+
+    /// An event that is not taken is noted; a server that takes none ends the replay.
+    fn refuse(&mut self, event: &Event, answer: &Answer) -> Result<(), Failure> {
+        if answer.status >= 500 {
+            return Err(Failure::Failed(answer.problem()));
+        }
+        self.refused.push(format!("{}: {}", event.place, answer.problem()));
+        Ok(())
+    }
+
+    /// How far a replay came that could not go on.
+    fn cut_off(&self, failure: Failure) -> Failure {
+        let done = self.delivered();
+        match failure {
+            Failure::Failed(why) if done > 0 => Failure::Failed(format!(
+                "{why}\ndelivered {done} of {} events before that; replay again, which does no harm",
+                self.events
+            )),
+            Failure::Failed(why) if why.contains("cannot be reached") => {
+                Failure::Failed(format!("{why} (--url or BURSAR_URL names another server)"))
+            }
+            other @ (Failure::Usage(_) | Failure::Failed(_) | Failure::Said) => other,
+        }
     }
 
     fn count_all(&mut self, answer: &Answer) {
@@ -202,12 +276,13 @@ impl Tally {
         }
     }
 
-    fn report(&self, dry_run: bool) -> Result<(), Failure> {
+    fn report(mut self, dry_run: bool) -> Result<(), Failure> {
+        std::mem::take(&mut self.meter).clear();
         let counts = self.outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}"));
         let counts: Vec<String> = counts.collect();
         let total: usize = self.outcomes.values().sum();
         let done = if dry_run { "would deliver" } else { "delivered" };
-        println!("{done} {total} events: {}", counts.join(", "));
+        println!("{done} {total} events{}{}", if total > 0 { ": " } else { "" }, counts.join(", "));
         if self.outcomes.contains_key("parked") {
             eprintln!(
                 "warning: parked events were stored but could not be used; GET /v1/events?outcome=parked says why"
@@ -217,7 +292,7 @@ impl Tally {
             return Ok(());
         }
         self.refused.iter().for_each(|refused| eprintln!("refused: {refused}"));
-        Err(Failure::Failed(format!("{} events were refused", self.refused.len())))
+        Err(Failure::Failed(format!("events that were refused: {}", self.refused.len())))
     }
 }
 

@@ -28,7 +28,7 @@ pub enum Step {
     First,
     /// News. Reports in between may be missing; the move may skip over them.
     Advance,
-    /// Nothing new.
+    /// The same status again; other fields may be news.
     Repeat,
     /// A move that no path of the table allows; kept, counted and shown.
     Conflict,

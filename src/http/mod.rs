@@ -37,7 +37,7 @@ const REPLAY_MAX_BODY_BYTES: usize = 32 << 20;
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long requests under way may take to finish after a stop.
-pub const DRAIN_SECONDS: u64 = 20;
+pub const DRAIN_SECONDS: u64 = 8;
 
 /// What the handlers work with.
 pub struct Handles {

@@ -33,8 +33,7 @@ pub(super) async fn replays(
     let body = body.map_err(|error| {
         body_error(&error, REPLAY_MAX_BODY_BYTES, "; send the events in several requests")
     })?;
-    let replay: Replay<'_> = serde_json::from_slice(&body)
-        .map_err(|error| ApiError::InvalidBody(format!("the body is not a replay: {error}")))?;
+    let replay = parse(&body)?;
     let receipts = match (replay.events, replay.event_ids) {
         (Some(events), None) => {
             let bodies: Vec<&[u8]> = events.iter().map(|event| event.get().as_bytes()).collect();
@@ -48,6 +47,17 @@ pub(super) async fn replays(
     let reason = replay.reason.as_deref().unwrap_or("none given");
     tracing::info!(by = %by.name, reason, dry_run, "replayed {} events", receipts.len());
     Ok(HttpResponse::Ok().json(view::receipts(&receipts, dry_run)))
+}
+
+fn parse(body: &[u8]) -> Result<Replay<'_>, ApiError> {
+    let expected = "`{\"events\": [EVENT, ...]}` or `{\"event_ids\": [ID, ...]}`, with a `reason`";
+    // serde would read a list as the fields in the order in which they are declared.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(ApiError::InvalidBody(format!("the body is not a replay: give {expected}")));
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        ApiError::InvalidBody(format!("the body is not a replay: {error}; give {expected}"))
+    })
 }
 
 pub(super) async fn redrive(

@@ -16,13 +16,14 @@ pub struct Limits {
     pub waiting: usize,
     /// Bytes of packed bodies that may wait.
     pub waiting_bytes: usize,
-    /// Requests that go into one commit.
+    /// Requests that go into one commit. A few dozen share one sync well; with more, all who
+    /// deliver wait for one commit, and nobody prepares the next.
     pub batch: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { waiting: 4096, waiting_bytes: 64 << 20, batch: 512 }
+        Self { waiting: 4096, waiting_bytes: 64 << 20, batch: 64 }
     }
 }
 
@@ -111,7 +112,7 @@ async fn run(
             events.extend(waiting.events);
         }
         let result = store.commit(events).await;
-        if let Err(error @ StoreError::SyncFailed(_)) = &result {
+        if let Err(error @ (StoreError::SyncFailed(_) | StoreError::ViewsFailed(_))) = &result {
             failed.send_replace(Some(error.clone()));
         }
         answer(result, askers);

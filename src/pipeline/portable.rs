@@ -165,6 +165,9 @@ fn incoming(line: &[u8], defaults: &Defaults) -> Result<Incoming, String> {
     if event.id != line.id {
         return Err(format!("`id` is {}, but the body's is {}", line.id, event.id));
     }
+    if line.livemode.zip(event.livemode).is_some_and(|(line, body)| line != body) {
+        return Err("`livemode` is not the body's".to_owned());
+    }
     Ok(Incoming {
         livemode: line.livemode.or(event.livemode).unwrap_or(defaults.livemode),
         event,

@@ -1,6 +1,6 @@
 //! A delivery of Stripe's: is it genuine, what does it say, and is it safely stored?
 
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Outcome, Reading};
 use crate::domain::time::Timestamp;
 use crate::pipeline::commit::{CommitError, Committer};
 use crate::store::{Incoming, PackedBody, Receipt};
@@ -39,11 +39,27 @@ impl Receiver {
     ) -> Result<Receipt, ReceiveError> {
         let source = self.verifier.verify(signature, body, now.signed_seconds())?;
         let event = wire::read(body, now)?;
+        let (id, event_type) = (event.id.clone(), event.event_type.clone());
+        let object_id = event.object_id.clone();
+        let parked = match &event.reading {
+            Reading::Parked { reason } => Some(reason.clone()),
+            Reading::Report { .. } | Reading::Ignored => None,
+        };
         let incoming = incoming(event, body, source, now, self.default_livemode);
-        let id = incoming.event.id.clone();
         let receipts = self.committer.commit(vec![incoming]).await?;
         let receipt = receipts.into_iter().next().ok_or(CommitError::Stopping)?;
-        tracing::info!(event.id = %id, outcome = receipt.outcome.word(), "received an event");
+        match parked {
+            Some(reason) if receipt.outcome == Outcome::Parked => {
+                tracing::warn!(event.id = %id, event.type = %event_type, reason, "parked an event");
+            }
+            _ => tracing::info!(
+                event.id = %id,
+                event.type = %event_type,
+                object.id = object_id,
+                outcome = receipt.outcome.word(),
+                "received an event"
+            ),
+        }
         Ok(receipt)
     }
 }

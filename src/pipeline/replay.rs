@@ -10,7 +10,10 @@ use crate::stripe::wire::{self, NotAnEvent};
 pub enum ReplayError {
     #[error("item {index}: {error}; nothing was stored")]
     NotAnEvent { index: usize, error: NotAnEvent },
-    #[error("no stored event has the id {}; nothing was done", .0.join(", "))]
+    #[error(
+        "no stored event has the id {}; nothing was done; `?livemode=` names the other partition",
+        .0.join(", ")
+    )]
     UnknownEvents(Vec<String>),
     #[error("event {0} is not parked; only parked events can be tried again")]
     NotParked(String),

@@ -7,8 +7,9 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::store::StoreError;
+use crate::store::{StoreError, views};
 
 /// The layout this program writes, and the only one it reads.
 const FORMAT: &str = "1";
@@ -17,7 +18,19 @@ const PROBE_BYTES: usize = 4096;
 
 pub(super) struct Folder {
     path: PathBuf,
+    closing: AtomicBool,
     _lock: File,
+}
+
+impl Drop for Folder {
+    /// Comes after everything that writes in the folder is dropped.
+    fn drop(&mut self) {
+        if self.closing.load(Ordering::Relaxed)
+            && let Err(error) = self.note_closed()
+        {
+            tracing::warn!(%error, "the store was not closed in order; the next start may recompute");
+        }
+    }
 }
 
 impl Folder {
@@ -31,7 +44,8 @@ impl Folder {
         };
         fs::create_dir_all(path).map_err(unusable)?;
         let lock = lock(path)?;
-        let folder = Self { path: path.to_owned(), _lock: lock };
+        let closing = AtomicBool::new(false);
+        let folder = Self { path: path.to_owned(), closing, _lock: lock };
         folder.check_format()?;
         Ok(folder)
     }
@@ -81,8 +95,14 @@ impl Folder {
         write_synced(&self.path, "OPENED", &boot_id().unwrap_or_else(|| "unknown".to_owned()))
     }
 
+    /// The store ends in order; its views will be durable, and noted to be.
+    pub(super) fn close_when_dropped(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+    }
+
     /// Makes the views durable, then notes that they are.
     pub(super) fn note_closed(&self) -> Result<(), StoreError> {
+        views::wait_until_let_go(&self.views());
         sync_all(&self.views()).map_err(|error| failed(&self.views(), &error))?;
         write_synced(&self.path, "OPENED", CLOSED)
     }
@@ -90,8 +110,10 @@ impl Folder {
     /// Whether the disk still takes something; a full one does not.
     pub(super) fn check_writable(&self) -> Result<(), StoreError> {
         let path = self.path.join("PROBE");
-        let written = fs::write(&path, [0; PROBE_BYTES]).and_then(|()| fs::remove_file(&path));
-        written.map_err(|error| failed(&path, &error))
+        fs::write(&path, [0; PROBE_BYTES]).map_err(|error| failed(&path, &error))?;
+        // Another caller may have removed it first.
+        fs::remove_file(&path).ok();
+        Ok(())
     }
 
     pub(super) fn delete_new_views(&self) -> Result<(), StoreError> {

@@ -5,7 +5,8 @@
 //! hold everything derived. What an event *says* a store learns from [`Rules`], which it is
 //! opened with; what follows from it, from the pure functions of the domain.
 //!
-//! **Never in here:** Stripe's spellings, HTTP, or a reading of the clock.
+//! **Never in here:** Stripe's spellings, HTTP, or a reading of the clock, the journal's own stamp
+//! aside.
 
 pub mod journal;
 pub mod record;
@@ -201,6 +202,11 @@ pub enum StoreError {
     /// A sync failed. Nobody knows what is on disk; the process must stop and start again.
     #[error("the disk did not confirm a write: {0}; stop and start bursar again")]
     SyncFailed(String),
+    /// What is derived cannot be written. Nothing acknowledged is lost; a new start recomputes it.
+    #[error(
+        "the derived records cannot be written: {0}; free some space if the disk is full, and start bursar again"
+    )]
+    ViewsFailed(String),
     /// Another process has the store open.
     #[error("{0}")]
     Locked(String),

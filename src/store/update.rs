@@ -16,6 +16,9 @@ use crate::store::record::{Record, RecordKind};
 use crate::store::views::{self, Applied, StoredEvent, StoredObject, Views, Writes};
 use crate::store::{EventRecord, Object, Rules, StoreError, Summary};
 
+/// Reports that a batch keeps in memory at the most, beside its own.
+const REPORTS_KEPT: usize = 10_000;
+
 pub(super) struct Update<'a> {
     views: &'a Views,
     journal: &'a JournalReader,
@@ -132,6 +135,11 @@ impl<'a> Update<'a> {
         let (Application { outcome, previous }, object, reason) = match event.reading {
             Reading::Ignored => (nothing(Outcome::Ignored), None, None),
             Reading::Parked { reason } => (nothing(Outcome::Parked), None, Some(reason)),
+            // Its object would lie where no read of the event's partition looks.
+            Reading::Report { object, .. } if object.livemode != header.livemode => {
+                let reason = "`livemode` is not that of the partition".to_owned();
+                (nothing(Outcome::Parked), None, Some(reason))
+            }
             Reading::Report { object, created, says } => {
                 let report = report(&header, &event.id, &event.event_type, created, says);
                 (self.apply(&object, report)?, Some(object), None)
@@ -240,7 +248,7 @@ impl<'a> Update<'a> {
     /// The slow path: the report is late, or shares its second with another. All reports of the
     /// object are read back and folded in their order.
     fn fold_again(
-        &self,
+        &mut self,
         key: &ObjectKey,
         last_applied: Option<u64>,
         report: &Report,
@@ -248,7 +256,12 @@ impl<'a> Update<'a> {
         let mut reports = Vec::new();
         let mut next = last_applied;
         while let Some(sequence) = next {
-            reports.push(self.report_at(key, sequence)?);
+            let known = self.report_at(key, sequence)?;
+            // Kept for the rest of the batch: late reports of one object come in swarms.
+            if self.reports.len() < REPORTS_KEPT {
+                self.reports.insert(sequence, known.clone());
+            }
+            reports.push(known);
             next = self.event_at(key.livemode, sequence)?.and_then(|event| event.previous);
         }
         reports.push(report.clone());

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::id::{Kind, ObjectKey};
 use crate::store::journal::Position;
 use crate::store::{
-    EventFilter, EventRecord, Object, ObjectFilter, Page, Slice, StoreError, Summary,
+    EventFilter, EventRecord, Object, ObjectFilter, PackedBody, Page, Slice, StoreError, Summary,
 };
 
 /// Raised when the rules, or what these records mean, change: older views are then rebuilt.
@@ -119,7 +119,7 @@ impl Views {
 
     /// The row with this number; see [`event_row_of`].
     pub fn event_row(&self, livemode: bool, row: u64) -> Result<EventRow, StoreError> {
-        Ok(self.get(&key::event_row(livemode, row))?.unwrap_or_default())
+        Ok(self.get_packed(&key::event_row(livemode, row))?.unwrap_or_default())
     }
 
     /// The event at this place of the order of arrival, in whichever partition.
@@ -138,7 +138,7 @@ impl Views {
     }
 
     pub fn object(&self, key: &ObjectKey) -> Result<Option<StoredObject>, StoreError> {
-        self.get(&key::object(key))
+        self.get_packed(&key::object(key))
     }
 
     /// Sequences of the events known about an object, the one applied last first.
@@ -176,7 +176,7 @@ impl Views {
             Ok((key::last_sequence(&listed)?, object))
         });
         page(rows, slice, |object| {
-            let stored: Option<StoredObject> = self.get(&object)?;
+            let stored: Option<StoredObject> = self.get_packed(&object)?;
             Ok(stored.map(|stored| stored.object).filter(|object| filter.admits(object)))
         })
     }
@@ -192,7 +192,7 @@ impl Views {
         let rows = self.db.range(key::all_events(livemode)..=last_row).rev();
         let rows = rows.map(|row| {
             let (_, events) = row.map_err(|error| unavailable(&error))?;
-            decode::<EventRow>(&events)
+            decode_packed::<EventRow>(&events)
         });
         let events = rows.flat_map(|row| match row {
             Ok(events) => events.into_iter().rev().map(Ok).collect(),
@@ -223,6 +223,11 @@ impl Views {
         })
     }
 
+    fn get_packed<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
+        let value = self.db.get(key).map_err(|error| unavailable(&error))?;
+        value.map(|bytes| decode_packed(&bytes)).transpose()
+    }
+
     fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
         let value = self.db.get(key).map_err(|error| unavailable(&error))?;
         value.map(|bytes| decode(&bytes)).transpose()
@@ -240,7 +245,7 @@ impl Writes {
         row: u64,
         events: &EventRow,
     ) -> Result<(), StoreError> {
-        self.put(key::event_row(livemode, row), events)
+        self.put_packed(key::event_row(livemode, row), events)
     }
 
     pub fn event_id(&mut self, livemode: bool, id: &str, sequence: u64) -> Result<(), StoreError> {
@@ -263,11 +268,18 @@ impl Writes {
             let listed = key::all_listed(object.key.livemode, object.key.kind);
             self.batch.insert(key::with_sequence(&listed, object.first_seen), row.clone());
         }
-        self.put(row, stored)
+        self.put_packed(row, stored)
     }
 
     pub fn summary(&mut self, livemode: bool, summary: &Summary) -> Result<(), StoreError> {
         self.put(key::summary(livemode), summary)
+    }
+
+    /// Large rows are compressed: sled copies and writes whole pages for each of them.
+    fn put_packed<T: Serialize>(&mut self, key: Vec<u8>, value: &T) -> Result<(), StoreError> {
+        let bytes = postcard::to_allocvec(value).map_err(|error| unavailable(&error))?;
+        self.batch.insert(key, PackedBody::pack(&bytes).to_bytes());
+        Ok(())
     }
 
     fn put<T: Serialize>(&mut self, key: Vec<u8>, value: &T) -> Result<(), StoreError> {
@@ -303,7 +315,7 @@ fn page<I, T>(
 
 /// sled's threads close its file a moment after the last handle in this process is dropped, and
 /// until then it cannot be opened again. Other processes are kept out by the folder's lock.
-fn wait_until_let_go(path: &Path) {
+pub(super) fn wait_until_let_go(path: &Path) {
     let Ok(file) = File::open(path.join("db")) else { return };
     for _ in 0..LET_GO_TRIES {
         match file.try_lock() {
@@ -312,6 +324,11 @@ fn wait_until_let_go(path: &Path) {
             Ok(()) | Err(TryLockError::Error(_)) => return,
         }
     }
+}
+
+fn decode_packed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
+    let unpacked = PackedBody::from_bytes(bytes).and_then(|packed| packed.unpack());
+    decode(&unpacked.map_err(|error| StoreError::Damaged(format!("a derived record: {error}")))?)
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {

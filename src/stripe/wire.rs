@@ -49,7 +49,18 @@ raw_fields! {
 }
 
 raw_fields! {
-    struct Named { id }
+    /// What the rules read of an object of any kind, so that one pass over it is enough.
+    struct Object {
+        id, word as "object", livemode, account, status, amount, currency, created,
+        // accounts
+        details_submitted, payouts_enabled, charges_enabled, capabilities, requirements,
+        controller, country, default_currency, account_type as "type",
+        // topups, transfers, payouts
+        expected_availability_date, failure_code, failure_message, transfer_group,
+        amount_reversed, destination, source_transaction, arrival_date, automatic, method,
+        // balances
+        available, pending,
+    }
 }
 
 /// Reads an event. `received_at` bounds how far ahead its `created` may be.
@@ -72,15 +83,17 @@ pub fn read(body: &[u8], received_at: Timestamp) -> Result<Event, NotAnEvent> {
     };
 
     let data: Data<'_> = lenient(envelope.data.filter(is_object)).unwrap_or_default();
-    let object_id =
-        lenient::<Named<'_>>(data.object.filter(is_object)).and_then(|named| non_empty(named.id));
+    let object: Option<Result<Object<'_>, Unusable>> =
+        data.object.map(|raw| fields_of("data.object", raw));
+    let known = object.as_ref().and_then(|object| object.as_ref().ok());
+    let object_id = known.and_then(|object| non_empty(object.id));
     let created = lenient(envelope.created).filter(|&created| created <= LARGEST_CREATED);
     let livemode = lenient(envelope.livemode);
     let tracked = if is_thin { None } else { Tracked::of_type(&event_type) };
     let reading = match tracked {
         None => Reading::Ignored,
         Some(tracked) => Report { tracked, event: &envelope, data, created, livemode }
-            .read(&event_type, received_at)
+            .read(object, &event_type, received_at)
             .unwrap_or_else(|Unusable(reason)| Reading::Parked { reason }),
     };
     Ok(Event {
@@ -154,15 +167,16 @@ struct Report<'e, 'a> {
     livemode: Option<bool>,
 }
 
-raw_fields! {
-    struct Common { id, object, livemode, account }
-}
-
 impl<'a> Report<'_, 'a> {
-    fn read(self, event_type: &str, received_at: Timestamp) -> Result<Reading, Unusable> {
-        let Some(raw) = self.data.object else { return unusable("`data.object` is missing") };
-        let common: Common<'_> = fields_of("data.object", raw)?;
-        let word = text("data.object.object", common.object)?;
+    fn read(
+        self,
+        object: Option<Result<Object<'a>, Unusable>>,
+        event_type: &str,
+        received_at: Timestamp,
+    ) -> Result<Reading, Unusable> {
+        let Some(object) = object else { return unusable("`data.object` is missing") };
+        let object = object?;
+        let word = text("data.object.object", object.word)?;
         if word != self.tracked.object_word() {
             return unusable(format!(
                 "`data.object.object` is `{}`, not `{}`",
@@ -171,10 +185,10 @@ impl<'a> Report<'_, 'a> {
             ));
         }
         let created = self.created_by(received_at)?;
-        let livemode = self.livemode(&common)?;
+        let livemode = self.livemode(&object)?;
         let account = self.account()?;
-        let (object, says) = self.says(raw, &common, account.as_deref(), event_type)?;
-        Ok(Reading::Report { object: ObjectKey { livemode, ..object }, created, says })
+        let (key, says) = self.says(&object, account.as_deref(), event_type)?;
+        Ok(Reading::Report { object: ObjectKey { livemode, ..key }, created, says })
     }
 
     fn created_by(&self, received_at: Timestamp) -> Result<u64, Unusable> {
@@ -187,9 +201,9 @@ impl<'a> Report<'_, 'a> {
         Ok(created)
     }
 
-    fn livemode(&self, common: &Common<'_>) -> Result<bool, Unusable> {
+    fn livemode(&self, object: &Object<'_>) -> Result<bool, Unusable> {
         let Some(livemode) = self.livemode else { return unusable("`livemode` is not a boolean") };
-        match common.livemode.map(|raw| lenient::<bool>(Some(raw))) {
+        match object.livemode.map(|raw| lenient::<bool>(Some(raw))) {
             None => Ok(livemode),
             Some(Some(of_object)) if livemode == of_object => Ok(livemode),
             Some(_) => unusable("`livemode` of the event and of its object contradict each other"),
@@ -206,12 +220,11 @@ impl<'a> Report<'_, 'a> {
 
     fn says(
         &self,
-        raw: &'a RawValue,
-        common: &Common<'a>,
+        object: &Object<'a>,
         account: Option<&str>,
         event_type: &str,
     ) -> Result<(ObjectKey, Says), Unusable> {
-        let id = || text("data.object.id", common.id);
+        let id = || text("data.object.id", object.id);
         let key = |kind: Kind, id: &str| {
             id_of(kind, "data.object.id", id)?;
             Ok(ObjectKey::new(false, kind, account, id))
@@ -219,26 +232,26 @@ impl<'a> Report<'_, 'a> {
         Ok(match self.tracked {
             Tracked::Account => {
                 let id = same_account(Some(id()?), account)?;
-                let snapshot = snapshot(raw, self.data.previous_attributes)?;
+                let snapshot = snapshot(object, self.data.previous_attributes)?;
                 (key(Kind::Account, &id)?, Says::Account(Box::new(snapshot)))
             }
             Tracked::Capability => {
-                let named = common.account.map(|raw| text("data.object.account", Some(raw)));
+                let named = object.account.map(|raw| text("data.object.account", Some(raw)));
                 let id = same_account(named.transpose()?, account)?;
-                (key(Kind::Account, &id)?, Says::Capability(capability(raw)?))
+                (key(Kind::Account, &id)?, Says::Capability(capability(object)?))
             }
             Tracked::Authorization(authorization) => {
                 let id = same_account(None, account)?;
                 (key(Kind::Account, &id)?, Says::Authorization(authorization))
             }
-            Tracked::Topup => (key(Kind::Topup, &id()?)?, Says::Topup(topup(raw)?)),
+            Tracked::Topup => (key(Kind::Topup, &id()?)?, Says::Topup(topup(object)?)),
             Tracked::Transfer => {
-                let transfer = transfer(raw, event_type == "transfer.created")?;
+                let transfer = transfer(object, event_type == "transfer.created")?;
                 (key(Kind::Transfer, &id()?)?, Says::Transfer(transfer))
             }
-            Tracked::Payout => (key(Kind::Payout, &id()?)?, Says::Payout(payout(raw)?)),
+            Tracked::Payout => (key(Kind::Payout, &id()?)?, Says::Payout(payout(object)?)),
             Tracked::Balance => {
-                (ObjectKey::new(false, Kind::Balance, account, ""), Says::Balance(balance(raw)?))
+                (ObjectKey::new(false, Kind::Balance, account, ""), Says::Balance(balance(object)?))
             }
         })
     }

@@ -147,7 +147,12 @@ fn a_refused_event_is_named_with_its_place_and_the_others_are_delivered() {
     assert_eq!(ids(&server).len(), 3);
 
     let ended = replay(&place, &server, &["--sign", &file]).expect(1);
-    ended.says(&["mixed.jsonl line 2", "not_an_event", "1 events were refused", "2 duplicate"]);
+    ended.says(&[
+        "mixed.jsonl line 2",
+        "not_an_event",
+        "events that were refused: 1",
+        "2 duplicate",
+    ]);
 }
 
 #[test]

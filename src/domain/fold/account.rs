@@ -190,7 +190,11 @@ impl<'a> Group<'a> {
             let account = held(folder);
             let mut next =
                 account.clone().unwrap_or(Account { deauthorized: false, profile: None });
-            let counts = !settled && !matches!(place, Place::Contained(_));
+            let counts = match place {
+                Place::Contained(_) => false,
+                Place::Authorization(..) => true,
+                Place::Snapshot(..) | Place::Capability(..) => !settled,
+            };
             match (*place, &chosen) {
                 (place, Some((index, profile))) if place.index() == *index => {
                     next.profile = Some(profile.clone());

@@ -99,6 +99,7 @@ pub fn fold(kind: Kind, reports: &[Report], watched: Option<usize>) -> Option<Fo
         folder.second(second);
     }
     let Folder { held, history, overtaken, .. } = folder;
+    let history = history.unwrap_or_default();
     held.map(|progress| Folded { progress, history, overtaken })
 }
 
@@ -106,7 +107,8 @@ pub fn fold(kind: Kind, reports: &[Report], watched: Option<usize>) -> Option<Fo
 #[must_use]
 pub fn advance(kind: Kind, held: &Progress, report: &Report) -> Progress {
     let reports = std::slice::from_ref(report);
-    let mut folder = Folder { held: Some(held.clone()), ..Folder::new(kind, reports) };
+    let mut folder =
+        Folder { held: Some(held.clone()), history: None, ..Folder::new(kind, reports) };
     folder.second(&[0]);
     folder.held.unwrap_or_else(|| held.clone())
 }
@@ -137,7 +139,8 @@ struct Folder<'a> {
     held: Option<Progress>,
     /// The facts in which an account's seconds so far could have ended.
     ends: Vec<Facts>,
-    history: Vec<Entry>,
+    /// `None` where nobody reads it.
+    history: Option<Vec<Entry>>,
     overtaken: bool,
 }
 
@@ -149,7 +152,7 @@ impl<'a> Folder<'a> {
             watched: None,
             held: None,
             ends: Vec::new(),
-            history: Vec::new(),
+            history: Some(Vec::new()),
             overtaken: false,
         }
     }
@@ -195,9 +198,12 @@ impl<'a> Folder<'a> {
         };
         let conflicts = u32::from(step == Step::Conflict);
         let ambiguous = self.held.as_ref().is_some_and(|held| held.ambiguous);
+        if let Some(history) = &mut self.history {
+            history.push(Entry { report: index, step, state: state.clone(), ambiguous });
+        }
         self.held = Some(match self.held.take() {
             None => Progress {
-                state: state.clone(),
+                state,
                 ambiguous,
                 as_of,
                 newest: report.created,
@@ -205,14 +211,13 @@ impl<'a> Folder<'a> {
                 paid_reported: false,
             },
             Some(held) => Progress {
-                state: state.clone(),
+                state,
                 as_of: if counts { as_of } else { held.as_of },
                 newest: held.newest.max(report.created),
                 conflicts: held.conflicts.saturating_add(conflicts),
                 ..held
             },
         });
-        self.history.push(Entry { report: index, step, state, ambiguous });
     }
 
     /// Marks the object, and the last entry of the second just folded.
@@ -220,7 +225,7 @@ impl<'a> Folder<'a> {
         if let Some(held) = &mut self.held {
             held.ambiguous = ambiguous;
         }
-        if let Some(last) = self.history.last_mut() {
+        if let Some(last) = self.history.as_mut().and_then(|history| history.last_mut()) {
             last.ambiguous = ambiguous;
         }
     }

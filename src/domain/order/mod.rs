@@ -28,12 +28,21 @@ pub fn by_precedence(ids: &[&str], precedes: impl Fn(usize, usize) -> bool) -> O
         .copied()
         .filter(|&report| !remaining.iter().any(|&other| precedes(report, other)))
         .collect();
+    // How many of the remaining must go before each report, in the order of ids.
+    let mut waiting: Vec<usize> = remaining
+        .iter()
+        .map(|&report| remaining.iter().filter(|&&other| precedes(other, report)).count())
+        .collect();
     let mut sequence = Vec::with_capacity(ids.len());
     while !remaining.is_empty() {
-        let free = |&report: &usize| !remaining.iter().any(|&other| precedes(other, report));
         // A precedence that runs in a circle would leave nobody free; then the smallest id goes.
-        let place = remaining.iter().position(free).unwrap_or(0);
-        sequence.push(remaining.remove(place));
+        let place = waiting.iter().position(|&count| count == 0).unwrap_or(0);
+        let gone = remaining.remove(place);
+        waiting.remove(place);
+        for (count, &report) in waiting.iter_mut().zip(&remaining) {
+            *count = count.saturating_sub(usize::from(precedes(gone, report)));
+        }
+        sequence.push(gone);
     }
     Order { sequence, ends }
 }

@@ -21,11 +21,13 @@ impl Inner {
         let mut update = Update::new(&self.views, &self.journal, &*self.rules);
         let Sorted { recorded_at, records, actions, places, .. } = self.sort(batch, &update)?;
         let positions = append(&mut writer, records)?;
-        let folded = fold(recorded_at, actions, &positions, &mut update);
-        let written = folded.and_then(|receipts| update.write().map(|()| receipts));
-        // The events are safe in the journal; before the next commit the views are put right.
-        writer.behind = written.is_err();
-        Ok(answers(places, written?))
+        // The events are safe in the journal. Until the views have followed, by whatever path
+        // this is left, the next commit must first put them right.
+        writer.behind = true;
+        let receipts = fold(recorded_at, actions, &positions, &mut update)?;
+        write(update, &mut writer)?;
+        writer.behind = false;
+        Ok(answers(places, receipts))
     }
 
     pub(super) fn preview(&self, batch: Vec<Incoming>) -> Result<Vec<Receipt>, StoreError> {
@@ -64,7 +66,7 @@ impl Inner {
                 update.reached(sequence, position);
             }
             writer.behind = true;
-            update.write()?;
+            write(update, &mut writer)?;
             writer.behind = false;
         }
         Ok(receipts)
@@ -89,7 +91,8 @@ impl Inner {
             let name = (incoming.livemode, incoming.event.id.clone());
             let conflicts = if let Some(twin) = sorted.twin(&name) {
                 let first = unpack(&twin.body)?;
-                !self.rules.same_content(&first, &unpack(&incoming.body)?)
+                incoming.conflicting_redelivery
+                    || !self.rules.same_content(&first, &unpack(&incoming.body)?)
             } else if update.sequence_of(name.0, &name.1)?.is_some() {
                 self.conflicts(&incoming)?
             } else {
@@ -117,6 +120,15 @@ impl Inner {
             || !self.rules.same_content(&stored, &unpack(&incoming.body)?))
     }
 }
+/// Writes the views. sled stays with its first error, so that only a new start helps.
+fn write(update: Update<'_>, writer: &mut Writer) -> Result<(), StoreError> {
+    update.write().map_err(|error| {
+        let reason = StoreError::ViewsFailed(error.to_string());
+        writer.stopped = Some(reason.clone());
+        reason
+    })
+}
+
 /// Folds a batch whose records got these places in the journal.
 fn fold(
     recorded_at: Timestamp,

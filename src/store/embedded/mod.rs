@@ -28,6 +28,9 @@ use crate::store::{
 };
 pub use upkeep::{Check, Verified};
 
+/// Bodies that one scan holds in memory, about.
+const SCAN_BYTES: usize = 16 << 20;
+
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Size that journal segments are given when they are made.
@@ -123,7 +126,8 @@ fn trusted_views(folder: &Folder) -> Option<(Views, u64)> {
     if !folder.views().is_dir() || !folder.views_can_be_trusted() {
         return None;
     }
-    let opened = Views::open(&folder.views());
+    // From here on sled may write: a power loss must not find it trusted.
+    let opened = folder.note_opened().and_then(|()| Views::open(&folder.views()));
     match opened.and_then(|views| Ok((views.reached()?, views))) {
         Ok((reached, views)) => reached.map(|reached| (views, reached)),
         Err(error) => {
@@ -157,15 +161,22 @@ fn open_journal(
 impl Inner {
     fn scan(&self, after: u64, limit: usize) -> Result<Vec<(EventRecord, Vec<u8>)>, StoreError> {
         let from = self.views.event_at(after)?.map(|event| event.position);
-        let mut events = Vec::new();
+        let (mut events, mut bytes) = (Vec::new(), 0);
         for read in self.journal.scan(from) {
             let (_, record) = read?;
             if record.kind == RecordKind::Event {
                 let body = unpack(&record.body)?;
+                bytes += body.len();
                 let event = self.views.event(record.livemode, record.sequence)?;
-                events.extend(event.map(|event| (event.record, body)));
+                let event = event.ok_or_else(|| {
+                    StoreError::Damaged(format!(
+                        "event {} is not indexed; `bursar rebuild` recomputes the index",
+                        record.event_id
+                    ))
+                })?;
+                events.push((event.record, body));
             }
-            if events.len() == limit {
+            if events.len() == limit || bytes > SCAN_BYTES {
                 break;
             }
         }
@@ -280,8 +291,8 @@ impl Store for Embedded {
         blocking(&self.inner, |inner| {
             let mut writer = inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
             writer.stopped = Some(StoreError::Unavailable("the store is closed".to_owned()));
-            inner.views.flush()?;
-            inner.folder.note_closed()
+            inner.folder.close_when_dropped();
+            inner.views.flush()
         })
         .await
     }

@@ -102,6 +102,22 @@ impl PackedBody {
         if plain.len() == plain_length { Ok(plain) } else { Err(RecordError::Body) }
     }
 
+    /// The packed body on its own, for rows that hold nothing else.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let Self { encoding, plain_length, bytes } = self;
+        [&[encoding.code()], plain_length.to_le_bytes().as_slice(), bytes].concat()
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
+        let (code, rest) = bytes.split_first().ok_or(RecordError::Body)?;
+        let (plain_length, bytes) = rest.split_first_chunk::<4>().ok_or(RecordError::Body)?;
+        Ok(Self {
+            encoding: Encoding::from_code(*code).ok_or(RecordError::Body)?,
+            plain_length: u32::from_le_bytes(*plain_length),
+            bytes: bytes.to_vec(),
+        })
+    }
+
     pub fn encoding(&self) -> Encoding {
         self.encoding
     }

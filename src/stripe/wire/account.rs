@@ -8,17 +8,11 @@ use serde_json::value::RawValue;
 use crate::domain::Json;
 use crate::domain::account::{Capability, Facts, Fields, Previous, Profile, Snapshot};
 use crate::domain::id::Kind;
+use crate::stripe::wire::Object;
 use crate::stripe::wire::raw::{
     Raw, Unusable, boolean, compact, fields_of, id_of, is_object, lenient, named, nullable_fields,
     optional_text, raw_fields, shown, text, value,
 };
-
-raw_fields! {
-    struct RawAccount {
-        details_submitted, payouts_enabled, charges_enabled, capabilities, requirements,
-        controller, country, default_currency, account_type as "type",
-    }
-}
 
 raw_fields! {
     struct RawRequirements {
@@ -27,8 +21,7 @@ raw_fields! {
     }
 }
 
-pub(super) fn snapshot(raw: &RawValue, previous: Raw<'_>) -> Result<Snapshot, Unusable> {
-    let account: RawAccount<'_> = fields_of("data.object", raw)?;
+pub(super) fn snapshot(account: &Object<'_>, previous: Raw<'_>) -> Result<Snapshot, Unusable> {
     let capabilities = match account.capabilities {
         None => None,
         Some(raw) => Some(value::<BTreeMap<String, &RawValue>>("capabilities", raw)?),
@@ -138,12 +131,7 @@ pub(super) fn previous_facts(raw: &RawValue) -> Option<Previous> {
     Some(known)
 }
 
-raw_fields! {
-    struct RawCapability { id, status }
-}
-
-pub(super) fn capability(raw: &RawValue) -> Result<Capability, Unusable> {
-    let capability: RawCapability<'_> = fields_of("data.object", raw)?;
+pub(super) fn capability(capability: &Object<'_>) -> Result<Capability, Unusable> {
     let name = text("data.object.id", capability.id)?.into_owned();
     id_of(Kind::Balance, "data.object.id", &name)?;
     let status = text("data.object.status", capability.status)?.into_owned();

@@ -1,25 +1,15 @@
 //! Topups, transfers, payouts and balances.
 
-use serde_json::value::RawValue;
-
 use crate::domain::balance::Balance;
 use crate::domain::payout::{Payout, PayoutStatus};
 use crate::domain::topup::{Topup, TopupStatus};
 use crate::domain::transfer::Transfer;
+use crate::stripe::wire::Object;
 use crate::stripe::wire::raw::{
-    Raw, Unusable, amount, compact, fields_of, lenient, not_negative, raw_fields, shown, status,
-    unusable,
+    Unusable, amount, compact, lenient, not_negative, shown, status, unusable,
 };
 
-raw_fields! {
-    struct RawTopup {
-        status, amount, currency, created, expected_availability_date, failure_code,
-        failure_message, transfer_group,
-    }
-}
-
-pub(super) fn topup(raw: &RawValue) -> Result<Topup, Unusable> {
-    let topup: RawTopup<'_> = fields_of("data.object", raw)?;
+pub(super) fn topup(topup: &Object<'_>) -> Result<Topup, Unusable> {
     Ok(Topup {
         status: status(topup.status, TopupStatus::ALL, TopupStatus::word)?,
         amount: not_negative("amount", topup.amount)?,
@@ -32,16 +22,8 @@ pub(super) fn topup(raw: &RawValue) -> Result<Topup, Unusable> {
     })
 }
 
-raw_fields! {
-    struct RawTransfer {
-        amount, amount_reversed, currency, created, destination, source_transaction,
-        transfer_group,
-    }
-}
-
 /// Nothing has been taken back yet when a transfer `is_new`; otherwise the event must say.
-pub(super) fn transfer(raw: &RawValue, is_new: bool) -> Result<Transfer, Unusable> {
-    let transfer: RawTransfer<'_> = fields_of("data.object", raw)?;
+pub(super) fn transfer(transfer: &Object<'_>, is_new: bool) -> Result<Transfer, Unusable> {
     let amount = not_negative("amount", transfer.amount)?;
     let amount_reversed = match transfer.amount_reversed {
         None if is_new => 0,
@@ -61,15 +43,7 @@ pub(super) fn transfer(raw: &RawValue, is_new: bool) -> Result<Transfer, Unusabl
     })
 }
 
-raw_fields! {
-    struct RawPayout {
-        status, amount, currency, created, arrival_date, automatic, method, destination,
-        failure_code, failure_message,
-    }
-}
-
-pub(super) fn payout(raw: &RawValue) -> Result<Payout, Unusable> {
-    let payout: RawPayout<'_> = fields_of("data.object", raw)?;
+pub(super) fn payout(payout: &Object<'_>) -> Result<Payout, Unusable> {
     Ok(Payout {
         status: status(payout.status, PayoutStatus::ALL, PayoutStatus::word)?,
         failed_after_paid: false,
@@ -85,12 +59,7 @@ pub(super) fn payout(raw: &RawValue) -> Result<Payout, Unusable> {
     })
 }
 
-raw_fields! {
-    struct RawBalance { available, pending }
-}
-
-pub(super) fn balance(raw: &RawValue) -> Result<Balance, Unusable> {
-    let balance: RawBalance<'_> = fields_of("data.object", raw)?;
+pub(super) fn balance(balance: &Object<'_>) -> Result<Balance, Unusable> {
     let Some(available) = balance.available else {
         return unusable("`data.object.available` is missing");
     };

@@ -12,7 +12,8 @@ pub(super) type Raw<'a> = Option<&'a RawValue>;
 
 /// A JSON object of which these fields are kept as slices; `null` is as good as absent.
 macro_rules! raw_fields {
-    (struct $name:ident { $($field:ident $(as $spelling:literal)?),* $(,)? }) => {
+    ($(#[$doc:meta])* struct $name:ident { $($field:ident $(as $spelling:literal)?),* $(,)? }) => {
+        $(#[$doc])*
         #[derive(Default, serde::Deserialize)]
         struct $name<'a> {
             $(#[serde(borrow $(, rename = $spelling)?)] $field: Raw<'a>,)*

@@ -142,7 +142,7 @@ fn a_refused_event_is_named_with_its_place_and_the_others_are_delivered() {
     let broken = place.write("broken.json", "{\"id\": \"evt_broken\",");
 
     let ended = replay(&place, &server, &[&file, &array, &broken]).expect(1);
-    ended.says(&["3 events were refused", "delivered 3 events: 3 applied", "not_an_event"]);
+    ended.says(&["events that were refused: 3", "delivered 3 events: 3 applied", "not_an_event"]);
     ended.says(&["mixed.jsonl line 2", "array.json item", "broken.json"]);
     assert_eq!(ids(&server).len(), 3);
 

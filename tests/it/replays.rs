@@ -226,6 +226,7 @@ fn a_body_that_is_not_a_replay_is_refused() {
         r#"{"events":"evt_1"}"#.to_owned(),
         r#"{"event_ids":"evt_1"}"#.to_owned(),
         r#"{"event_ids":[1]}"#.to_owned(),
+        r#"[null,["evt_1"],null]"#.to_owned(),
         format!(r#"{{"events":{events},"event_ids":["evt_1"]}}"#),
         format!(r#"{{"events":{events},"reason":5}}"#),
         format!(r#"{{"events":{events},"dry_run":true}}"#),

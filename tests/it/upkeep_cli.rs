@@ -336,7 +336,9 @@ fn a_bad_line_is_named_and_the_lines_before_it_are_kept() {
     };
     let not_its_id = good("one").replacen("evt_one", "evt_other", 1);
     let bad_time = good("one").replacen('{', r#"{"received_at":"yesterday","#, 1);
+    let other_mode = good("one").replacen('{', r#"{"livemode":true,"#, 1);
     for bad in [
+        other_mode.as_bytes(),
         &b"not JSON"[..],
         b"\xff\xfe",
         br#"{"id":"evt_x"}"#,

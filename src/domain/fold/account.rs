@@ -152,35 +152,33 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// The facts in which the second can have ended. `held` is the profile before it.
-    fn possible_ends(&self, held: Option<&Profile>) -> Vec<Facts> {
-        let words: Vec<&str> = self
-            .open
-            .iter()
-            .filter(|said| said.what.decides_payability())
-            .map(|said| said.what.status.as_str())
-            .collect();
-        let with_words = |facts: &Facts| -> Vec<Facts> {
-            words.iter().map(|word| facts.with_transfers(word)).collect()
-        };
-        if self.snapshots.is_empty() {
-            return held.map(|held| with_words(&held.facts)).unwrap_or_default();
+    /// The open capability reports that decide payability.
+    fn deciding(&self) -> impl Iterator<Item = &'a Capability> {
+        self.open.iter().map(|said| said.what).filter(|what| what.decides_payability())
+    }
+
+    /// What the account can be after the second; `before` is what it could be until then. Empty
+    /// when the second says nothing of it.
+    fn possible_ends(&self, before: &[Profile]) -> Vec<Profile> {
+        let ends = self.chain.order.ends.iter().filter_map(|&place| self.snapshots.get(place));
+        let ends: Vec<&Profile> = ends.map(|end| &end.what.profile).collect();
+        let bases = if ends.is_empty() { before.iter().collect() } else { ends.clone() };
+        let with_words = bases.iter().flat_map(|base| self.deciding().map(|word| base.with(word)));
+        let mut possible: Vec<Profile> = Vec::new();
+        for end in ends.into_iter().cloned().chain(with_words) {
+            if !possible.iter().any(|known| known.facts == end.facts) {
+                possible.push(end);
+            }
         }
-        let mut ends = Vec::new();
-        for end in self.chain.order.ends.iter().filter_map(|&place| self.snapshots.get(place)) {
-            let facts = &end.what.profile.facts;
-            ends.push(facts.clone());
-            ends.extend(with_words(facts));
-        }
-        ends
+        possible
     }
 
     fn fold(&self, folder: &mut Folder<'_>) {
         let sequence = self.sequence();
-        let before = held(folder);
-        let ends = self.possible_ends(before.as_ref().and_then(|held| held.profile.as_ref()));
+        let before = possible_now(folder);
+        let ends = self.possible_ends(&before);
         let chosen = if differ(&ends, Facts::payable) {
-            self.last_that_does_not_pay(&sequence, before.and_then(|held| held.profile))
+            self.last_that_does_not_pay(&sequence, before)
         } else {
             None
         };
@@ -224,7 +222,7 @@ impl<'a> Group<'a> {
     }
 
     /// Sets or clears the mark, and remembers where the second may have ended.
-    fn conclude(&self, folder: &mut Folder<'_>, ends: Vec<Facts>) {
+    fn conclude(&self, folder: &mut Folder<'_>, ends: Vec<Profile>) {
         let ambiguous = differ(&ends, |facts| (facts.payable(), facts.status()));
         if self.snapshots.is_empty() {
             // A capability says too little to clear a mark, or to rule an earlier end out.
@@ -235,29 +233,37 @@ impl<'a> Group<'a> {
             folder.mark(ambiguous);
             folder.ends.clear();
         }
-        for end in ends {
-            if !folder.ends.contains(&end) {
-                folder.ends.push(end);
+        for end in &ends {
+            if !folder.ends.contains(&end.facts) {
+                folder.ends.push(end.facts.clone());
             }
+        }
+        if let Some(held) = folder.held.as_mut().filter(|_| !ends.is_empty()) {
+            held.open = if ends.len() > 1 { ends } else { Vec::new() };
         }
     }
 
     /// The last report of the sequence that does not let money move, and what the account is if
-    /// it counts.
+    /// it counts. `before` is what the account could be until then.
     fn last_that_does_not_pay(
         &self,
         sequence: &[Place<'a>],
-        before: Option<Profile>,
+        before: Vec<Profile>,
     ) -> Option<(usize, Profile)> {
-        let base = self.in_chain().next_back().map(|said| said.what.profile.clone()).or(before);
+        let last = self.in_chain().next_back().map(|said| said.what.profile.clone());
+        let bases = last.map_or(before, |last| vec![last]);
+        let does_not_pay = |profile: &Profile| !profile.facts.payable();
         let result = |place: &Place<'_>| match place {
-            Place::Snapshot(index, snapshot) => Some((*index, snapshot.profile.clone())),
+            Place::Snapshot(index, snapshot) => {
+                Some((*index, snapshot.profile.clone())).filter(|(_, p)| does_not_pay(p))
+            }
             Place::Capability(index, capability) if capability.decides_payability() => {
-                base.as_ref().map(|base| (*index, base.with(capability)))
+                let results = bases.iter().rev().map(|base| base.with(capability));
+                results.into_iter().find(does_not_pay).map(|profile| (*index, profile))
             }
             Place::Capability(..) | Place::Contained(_) | Place::Authorization(..) => None,
         };
-        sequence.iter().rev().filter_map(result).find(|(_, profile)| !profile.facts.payable())
+        sequence.iter().rev().find_map(result)
     }
 }
 
@@ -279,8 +285,21 @@ fn held(folder: &Folder<'_>) -> Option<Account> {
     }
 }
 
-fn differ<T: PartialEq>(ends: &[Facts], of: impl Fn(&Facts) -> T) -> bool {
-    let mut values = ends.iter().map(of);
+/// All that the account can be as far as is known; what is held comes last.
+fn possible_now(folder: &Folder<'_>) -> Vec<Profile> {
+    let Some(profile) = held(folder).and_then(|held| held.profile) else { return Vec::new() };
+    let mut possible = folder.held.as_ref().map(|held| held.open.clone()).unwrap_or_default();
+    if possible.is_empty() {
+        possible.push(profile);
+    } else {
+        // Stable: of the others, the order is that of the second they come from.
+        possible.sort_by_key(|open| open.facts == profile.facts);
+    }
+    possible
+}
+
+fn differ<T: PartialEq>(ends: &[Profile], of: impl Fn(&Facts) -> T) -> bool {
+    let mut values = ends.iter().map(|end| of(&end.facts));
     let first = values.next();
     values.any(|value| Some(value) != first)
 }

@@ -11,7 +11,7 @@ mod one_way;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::account::{Account, Facts};
+use crate::domain::account::{Account, Facts, Profile};
 use crate::domain::balance::Balance;
 use crate::domain::event::{Outcome, Report, Says, Standing};
 use crate::domain::id::Kind;
@@ -65,6 +65,9 @@ pub struct Progress {
     pub conflicts: u32,
     /// Some known report called the payout paid.
     pub paid_reported: bool,
+    /// All that an account can be, when what one second left open allows more than one; the
+    /// state is one of them that does not pay, if any.
+    pub open: Vec<Profile>,
 }
 
 /// One report in the object's order, and the object after it.
@@ -209,6 +212,7 @@ impl<'a> Folder<'a> {
                 newest: report.created,
                 conflicts,
                 paid_reported: false,
+                open: Vec::new(),
             },
             Some(held) => Progress {
                 state,

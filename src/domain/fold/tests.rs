@@ -454,6 +454,23 @@ fn a_capability_report_of_a_later_second_does_not_clear_the_mark() {
 }
 
 #[test]
+fn a_capability_report_reaches_all_that_an_open_second_left_possible() {
+    // Neither pays, so nothing is marked; with the capability one of them would.
+    let without_payouts = Facts { payouts_enabled: false, ..complete() };
+    let without_transfers = complete().with_transfers("inactive");
+    for (first, second) in
+        [(&without_payouts, &without_transfers), (&without_transfers, &without_payouts)]
+    {
+        let open = [told("a", 2, first), told("b", 2, second)];
+        check(&open, AccountStatus::Restricted, NOT_PAYABLE, (CLEAR, "b"));
+        let reports = [&open[..], &[transfers("c", 3, "active")]].concat();
+        check(&reports, AccountStatus::Restricted, NOT_PAYABLE, (AMBIGUOUS, "c"));
+        let reports = [&reports[..], &[told("d", 4, &complete())]].concat();
+        check(&reports, AccountStatus::Complete, PAYABLE, (CLEAR, "d"));
+    }
+}
+
+#[test]
 fn an_authorization_of_a_later_second_does_not_clear_the_mark() {
     let reports = [&open_second()[..], &[authorized("c", 3)]].concat();
     check(&reports, AccountStatus::Restricted, NOT_PAYABLE, (AMBIGUOUS, "c"));

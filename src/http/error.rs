@@ -89,8 +89,9 @@ impl ApiError {
     }
 
     /// Whether the message is about our own insides, which are for the log only.
-    fn is_internal(&self) -> bool {
-        self.status_code().is_server_error() && self.code() != "overloaded"
+    pub(super) fn is_internal(&self) -> bool {
+        let told = matches!(self, Self::Draining) || self.code() == "overloaded";
+        self.status_code().is_server_error() && !told
     }
 }
 

@@ -18,7 +18,8 @@ pub(super) async fn receive(
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
     let answer = receive_one(&request, body, &handles).await;
-    if let Err(error) = &answer {
+    // What is wrong with the store is logged where it is found.
+    if let Some(error) = answer.as_ref().err().filter(|error| !error.is_internal()) {
         tracing::warn!(code = error.code(), "turned a delivery away: {error}");
     }
     answer

@@ -4,10 +4,12 @@
 //! a string, byte for byte. Everything else is derived again on the other side.
 
 use std::io::{BufRead, Write};
+use std::num::NonZeroU8;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use time::format_description::well_known::iso8601::{Config, EncodedConfig, TimePrecision};
+use time::format_description::well_known::{Iso8601, Rfc3339};
 
 use crate::domain::event::Outcome;
 use crate::domain::time::Timestamp;
@@ -178,13 +180,38 @@ fn incoming(line: &[u8], defaults: &Defaults) -> Result<Incoming, String> {
     })
 }
 
+/// RFC 3339 with always six digits, so that the texts sort as the times do.
+const MICROSECONDS: EncodedConfig = Config::DEFAULT
+    .set_time_precision(TimePrecision::Second { decimal_digits: NonZeroU8::new(6) })
+    .encode();
+
 /// RFC 3339 in UTC, with microseconds.
 pub fn to_rfc3339(moment: Timestamp) -> String {
     let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(moment.0) * 1000);
-    moment.ok().and_then(|moment| moment.format(&Rfc3339).ok()).unwrap_or_default()
+    let format = &Iso8601::<MICROSECONDS>;
+    moment.ok().and_then(|moment| moment.format(format).ok()).unwrap_or_default()
 }
 
 pub fn from_rfc3339(text: &str) -> Option<Timestamp> {
     let nanoseconds = OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos();
     i64::try_from(nanoseconds.div_euclid(1000)).ok().map(Timestamp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_with_six_digits_and_read_back() {
+        for (moment, text) in [
+            (0, "1970-01-01T00:00:00.000000Z"),
+            (1_790_000_000_120_000, "2026-09-21T14:13:20.120000Z"),
+            (1_790_000_000_000_001, "2026-09-21T14:13:20.000001Z"),
+        ] {
+            assert_eq!(to_rfc3339(Timestamp(moment)), text);
+            assert_eq!(from_rfc3339(text), Some(Timestamp(moment)));
+        }
+        assert_eq!(from_rfc3339("1970-01-01T01:00:00+01:00"), Some(Timestamp(0)));
+        assert_eq!(from_rfc3339("yesterday"), None);
+    }
 }

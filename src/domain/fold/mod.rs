@@ -4,7 +4,7 @@
 //! everything known folds onto the state held, with the same result.
 //!
 //! Reports are put in order ([`crate::domain::order`]), second by second, and folded one after
-//! the other: [`one_way`] for topups, transfers, payouts and balances, [`account`] for accounts.
+//! the other: `one_way` for topups, transfers, payouts and balances, `account` for accounts.
 
 mod account;
 mod one_way;

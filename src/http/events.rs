@@ -20,7 +20,7 @@ pub(super) async fn events(
         &request,
         &["type", "object", "account", "outcome", "since", "until", "limit", "cursor", "livemode"],
     )?;
-    let livemode = query.boolean("livemode")?.unwrap_or(handles.livemode);
+    let livemode = query.livemode(handles.livemode)?;
     let words = Outcome::STORED.map(Outcome::word);
     let outcome = query.word("outcome", &words)?;
     let filter = EventFilter {
@@ -43,8 +43,7 @@ pub(super) async fn event(
     id: Path<String>,
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
-    let livemode = Query::of(&request, &["livemode"])?.boolean("livemode")?;
-    let livemode = livemode.unwrap_or(handles.livemode);
+    let livemode = Query::of(&request, &["livemode"])?.livemode(handles.livemode)?;
     match handles.store.event(livemode, &id).await? {
         Some(event) => respond(&request, &view::event(&event)),
         None => Err(unknown(id)),
@@ -57,8 +56,7 @@ pub(super) async fn body(
     id: Path<String>,
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
-    let livemode = Query::of(&request, &["livemode"])?.boolean("livemode")?;
-    let livemode = livemode.unwrap_or(handles.livemode);
+    let livemode = Query::of(&request, &["livemode"])?.livemode(handles.livemode)?;
     let Some(body) = handles.store.body(livemode, &id).await? else { return Err(unknown(id)) };
     tracing::info!(by = %by.name, event.id = %id, "showed the body of an event");
     Ok(HttpResponse::Ok().content_type("application/json").body(body))
@@ -69,8 +67,7 @@ pub(super) async fn summary(
     _: Reader,
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
-    let livemode = Query::of(&request, &["livemode"])?.boolean("livemode")?;
-    let livemode = livemode.unwrap_or(handles.livemode);
+    let livemode = Query::of(&request, &["livemode"])?.livemode(handles.livemode)?;
     let summary = handles.store.summary(livemode).await?;
     respond(&request, &view::summary(&summary, livemode))
 }

@@ -86,7 +86,7 @@ async fn list(
     query: &Query,
     filter: ObjectFilter,
 ) -> Result<HttpResponse, ApiError> {
-    let livemode = query.boolean("livemode")?.unwrap_or(handles.livemode);
+    let livemode = query.livemode(handles.livemode)?;
     let list = format!("{}s {livemode}", kind.word());
     let slice = slice(query, &list)?;
     let page = handles.store.objects(livemode, kind, filter, slice).await?;
@@ -199,7 +199,7 @@ fn names_owner<'a>(kind: Kind, without: &'a [&'a str], with: &'a [&'a str]) -> &
 }
 
 fn key(query: &Query, handles: &Handles, kind: Kind, id: &str) -> Result<ObjectKey, ApiError> {
-    let livemode = query.boolean("livemode")?.unwrap_or(handles.livemode);
+    let livemode = query.livemode(handles.livemode)?;
     Ok(ObjectKey::new(livemode, kind, query.text("account").as_deref(), id))
 }
 

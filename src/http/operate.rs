@@ -29,7 +29,7 @@ pub(super) async fn replays(
 ) -> Result<HttpResponse, ApiError> {
     let query = Query::of(&request, &["dry_run", "livemode"])?;
     let dry_run = query.boolean("dry_run")?.unwrap_or(false);
-    let livemode = query.boolean("livemode")?.unwrap_or(handles.livemode);
+    let livemode = query.livemode(handles.livemode)?;
     let body = body.map_err(|error| {
         body_error(&error, REPLAY_MAX_BODY_BYTES, "; send the events in several requests")
     })?;
@@ -67,7 +67,7 @@ pub(super) async fn redrive(
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
     let query = Query::of(&request, &["livemode"])?;
-    let livemode = query.boolean("livemode")?.unwrap_or(handles.livemode);
+    let livemode = query.livemode(handles.livemode)?;
     let receipt = handles.replayer.redrive(livemode, &id).await?;
     tracing::info!(by = %by.name, event.id = %receipt.id, outcome = receipt.outcome.word(), "redrove an event");
     Ok(HttpResponse::Ok().json(view::receipt(&receipt)))

@@ -49,6 +49,11 @@ impl Query {
         self.parsed(name, |text| text.parse().ok(), "true or false")
     }
 
+    /// The partition asked for, by default this one.
+    pub fn livemode(&self, default: bool) -> Result<bool, ApiError> {
+        Ok(self.boolean("livemode")?.unwrap_or(default))
+    }
+
     /// One of these words.
     pub fn word(&self, name: &str, words: &[&str]) -> Result<Option<String>, ApiError> {
         let known = |text: &str| words.contains(&text).then(|| text.to_owned());

@@ -2,18 +2,19 @@
 //!
 //! The only code that writes derived records: commits, recovery and rebuilds all come through
 //! here, in the order of the journal, which is why they agree. What a batch has changed so far
-//! lies in memory and is seen by the rest of the batch; [`Update::write`] puts it down at once.
+//! lies in memory and is seen by the rest of the batch; [`Update::finish`] hands it over.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 use crate::domain::event::{Arrival, Event, Outcome, Reading, Report, Says};
 use crate::domain::fold::{self, Progress};
-use crate::domain::id::ObjectKey;
+use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::time::Timestamp;
 use crate::store::journal::{JournalReader, Position};
 use crate::store::record::{Record, RecordKind};
-use crate::store::views::{self, Applied, StoredEvent, StoredObject, Views, Writes};
+use crate::store::views::pending::Pending;
+use crate::store::views::{Applied, StoredEvent, StoredObject, Views};
 use crate::store::{EventRecord, Object, Rules, StoreError, Summary};
 
 /// Reports that a batch keeps in memory at the most, beside its own.
@@ -23,20 +24,10 @@ pub(super) struct Update<'a> {
     views: &'a Views,
     journal: &'a JournalReader,
     rules: &'a dyn Rules,
-    ids: HashMap<(bool, String), u64>,
-    events: HashMap<(bool, u64), StoredEvent>,
+    /// What has changed so far.
+    pending: Pending,
     /// Reports of events that may not be in the journal yet.
     reports: HashMap<u64, Report>,
-    objects: HashMap<ObjectKey, Touched>,
-    summaries: HashMap<bool, Summary>,
-    unparked: Vec<EventRecord>,
-    applied: Option<Applied>,
-}
-
-struct Touched {
-    stored: Option<StoredObject>,
-    /// The views do not list it yet.
-    is_new: bool,
 }
 
 /// What came of one report.
@@ -69,18 +60,7 @@ impl Header {
 
 impl<'a> Update<'a> {
     pub(super) fn new(views: &'a Views, journal: &'a JournalReader, rules: &'a dyn Rules) -> Self {
-        Self {
-            views,
-            journal,
-            rules,
-            ids: HashMap::new(),
-            events: HashMap::new(),
-            reports: HashMap::new(),
-            objects: HashMap::new(),
-            summaries: HashMap::new(),
-            unparked: Vec::new(),
-            applied: None,
-        }
+        Self { views, journal, rules, pending: Pending::default(), reports: HashMap::new() }
     }
 
     /// Folds a record read back from the journal.
@@ -103,7 +83,7 @@ impl<'a> Update<'a> {
 
     /// Notes that everything up to here is folded.
     pub(super) fn reached(&mut self, sequence: u64, position: Position) {
-        self.applied = Some(Applied::at(sequence, position));
+        self.pending.applied = Some(Applied::at(sequence, position));
     }
 
     fn read(&self, record: &Record) -> Result<Event, StoreError> {
@@ -166,9 +146,13 @@ impl<'a> Update<'a> {
             reason,
             conflicting_redelivery: false,
         };
-        self.ids.insert((record.livemode, record.id.clone()), record.sequence);
-        let stored = StoredEvent { record, position, previous };
-        self.events.insert((stored.record.livemode, stored.record.sequence), stored);
+        let EventRecord { sequence, received_at, .. } = record;
+        let pending = self.pending.of_mut(record.livemode);
+        pending.ids.insert(record.id.clone(), sequence);
+        if outcome == Outcome::Parked {
+            pending.parked.insert(sequence, Some(received_at));
+        }
+        pending.events.insert(sequence, Arc::new(StoredEvent { record, position, previous }));
         Ok(outcome)
     }
 
@@ -179,8 +163,8 @@ impl<'a> Update<'a> {
         id: &str,
     ) -> Result<(), StoreError> {
         if let Some(mut event) = self.event_of_id(livemode, id)? {
-            event.record.conflicting_redelivery = true;
-            self.events.insert((livemode, event.record.sequence), event);
+            Arc::make_mut(&mut event).record.conflicting_redelivery = true;
+            self.pending.of_mut(livemode).events.insert(event.record.sequence, event);
         }
         Ok(())
     }
@@ -191,7 +175,7 @@ impl<'a> Update<'a> {
         livemode: bool,
         id: &str,
     ) -> Result<Option<Outcome>, StoreError> {
-        let Some(mut event) = self.event_of_id(livemode, id)? else { return Ok(None) };
+        let Some(event) = self.event_of_id(livemode, id)? else { return Ok(None) };
         if event.record.outcome != Outcome::Parked {
             return Ok(None);
         }
@@ -207,41 +191,47 @@ impl<'a> Update<'a> {
             *parked = parked.saturating_sub(1);
         }
         *summary.events.entry(outcome).or_default() += 1;
-        self.unparked.push(event.record.clone());
-        event.record = EventRecord { outcome, reason: None, object: Some(object), ..event.record };
-        event.previous = previous;
-        self.events.insert((livemode, event.record.sequence), event);
+        let StoredEvent { record, position, .. } = Arc::unwrap_or_clone(event);
+        let record = EventRecord { outcome, reason: None, object: Some(object), ..record };
+        let pending = self.pending.of_mut(livemode);
+        pending.parked.insert(record.sequence, None);
+        let stored = StoredEvent { record, position, previous };
+        pending.events.insert(stored.record.sequence, Arc::new(stored));
         Ok(Some(outcome))
     }
 
     /// Folds a report into its object.
     fn apply(&mut self, key: &ObjectKey, report: Report) -> Result<Application, StoreError> {
-        // Back in its place below; after an error nothing of this update is written.
-        let stored = self.touch(key)?.stored.take();
+        let stored = self.object(key)?;
         let previous = stored.as_ref().map(|stored| stored.last_applied);
-        let held = stored.map(|stored| stored.object);
-        let (progress, overtaken) = match &held {
-            Some(held) if report.created > held.progress.newest => {
-                (fold::advance(key.kind, &held.progress, &report), false)
+        let held = stored.as_ref().map(|stored| &stored.object);
+        let before = held.map(|held| &held.progress);
+        let (progress, overtaken) = match before {
+            Some(before) if report.created > before.newest => {
+                (fold::advance(key.kind, before, &report), false)
             }
             Some(_) => self.fold_again(key, previous, &report)?,
             None => fold_all(key, std::slice::from_ref(&report))?,
         };
-        let before = held.as_ref().map(|held| &held.progress);
         let outcome = fold::outcome(before, &progress, &report, overtaken);
         self.count(key, before, &progress)?;
 
         let sequence = report.arrival.sequence;
         let object = Object {
             key: key.clone(),
-            version: held.as_ref().map_or(1, |held| {
+            version: held.map_or(1, |held| {
                 held.version + u64::from(shows_otherwise(&held.progress, &progress))
             }),
-            first_seen: held.as_ref().map_or(sequence, |held| held.first_seen),
+            first_seen: held.map_or(sequence, |held| held.first_seen),
             progress,
         };
+        if held.is_none() && key.kind != Kind::Balance {
+            let listed = &mut self.pending.of_mut(key.livemode).listed;
+            listed.insert((key.kind, sequence), key.clone());
+        }
         self.reports.insert(sequence, report);
-        self.touch(key)?.stored = Some(StoredObject { object, last_applied: sequence });
+        let stored = StoredObject { object, last_applied: sequence };
+        self.pending.objects.insert(key.clone(), Arc::new(stored));
         Ok(Application { outcome, previous })
     }
 
@@ -301,81 +291,56 @@ impl<'a> Update<'a> {
     }
 
     pub(super) fn sequence_of(&self, livemode: bool, id: &str) -> Result<Option<u64>, StoreError> {
-        match self.ids.get(&(livemode, id.to_owned())) {
+        match self.pending.of(livemode).ids.get(id) {
             Some(&sequence) => Ok(Some(sequence)),
             None => self.views.sequence_of(livemode, id),
         }
     }
 
-    fn event_of_id(&self, livemode: bool, id: &str) -> Result<Option<StoredEvent>, StoreError> {
+    fn event_of_id(
+        &self,
+        livemode: bool,
+        id: &str,
+    ) -> Result<Option<Arc<StoredEvent>>, StoreError> {
         let Some(sequence) = self.sequence_of(livemode, id)? else { return Ok(None) };
         self.event_at(livemode, sequence)
     }
 
-    fn event_at(&self, livemode: bool, sequence: u64) -> Result<Option<StoredEvent>, StoreError> {
-        match self.events.get(&(livemode, sequence)) {
-            Some(event) => Ok(Some(event.clone())),
+    fn event_at(
+        &self,
+        livemode: bool,
+        sequence: u64,
+    ) -> Result<Option<Arc<StoredEvent>>, StoreError> {
+        match self.pending.of(livemode).events.get(&sequence) {
+            Some(event) => Ok(Some(Arc::clone(event))),
             None => self.views.event(livemode, sequence),
         }
     }
 
-    fn touch(&mut self, key: &ObjectKey) -> Result<&mut Touched, StoreError> {
-        let touched = if let Some(touched) = self.objects.remove(key) {
-            touched
-        } else {
-            let stored = self.views.object(key)?;
-            Touched { is_new: stored.is_none(), stored }
-        };
-        Ok(self.objects.entry(key.clone()).or_insert(touched))
+    fn object(&self, key: &ObjectKey) -> Result<Option<Arc<StoredObject>>, StoreError> {
+        match self.pending.objects.get(key) {
+            Some(stored) => Ok(Some(Arc::clone(stored))),
+            None => self.views.object(key),
+        }
     }
 
     fn summary(&mut self, livemode: bool) -> Result<&mut Summary, StoreError> {
-        let held = match self.summaries.remove(&livemode) {
+        let views = self.views;
+        let summary = &mut self.pending.of_mut(livemode).summary;
+        let held = match summary.take() {
             Some(held) => held,
-            None => self.views.summary(livemode)?,
+            None => views.counts(livemode)?,
         };
-        Ok(self.summaries.entry(livemode).or_insert(held))
+        Ok(summary.insert(held))
     }
 
     fn journal_record(&self, position: Position) -> Result<Record, StoreError> {
         self.journal.read(position).map_err(StoreError::from)
     }
 
-    /// Writes all of it, atomically.
-    pub(super) fn write(self) -> Result<(), StoreError> {
-        let mut writes = Writes::default();
-        for ((livemode, id), sequence) in &self.ids {
-            writes.event_id(*livemode, id, *sequence)?;
-        }
-        let mut rows = HashMap::new();
-        for ((livemode, sequence), event) in self.events {
-            if event.record.outcome == Outcome::Parked {
-                writes.parked(&event.record)?;
-            }
-            let row = views::event_row_of(sequence);
-            let events = match rows.entry((livemode, row)) {
-                Entry::Occupied(events) => events.into_mut(),
-                Entry::Vacant(place) => place.insert(self.views.event_row(livemode, row)?),
-            };
-            events.insert(sequence, event);
-        }
-        for ((livemode, row), events) in &rows {
-            writes.event_row(*livemode, *row, events)?;
-        }
-        self.unparked.iter().for_each(|record| writes.no_longer_parked(record));
-        for touched in self.objects.values() {
-            let Some(stored) = &touched.stored else { continue };
-            writes.object(stored, touched.is_new)?;
-        }
-        for (livemode, summary) in &self.summaries {
-            // Looked up when it is asked for; see `Views::summary`.
-            let summary = Summary { oldest_parked: None, ..summary.clone() };
-            writes.summary(*livemode, &summary)?;
-        }
-        if let Some(applied) = self.applied {
-            writes.applied(applied)?;
-        }
-        self.views.write(writes)
+    /// All that has changed.
+    pub(super) fn finish(self) -> Pending {
+        self.pending
     }
 }
 
@@ -395,8 +360,8 @@ pub(super) fn stored_report(
     let body = record.body.unpack().map_err(|_| missing("does not unpack"))?;
     match rules.read(&body, Timestamp(record.received_at)).map(|read| read.reading) {
         Some(Reading::Report { created, says, .. }) => {
-            let EventRecord { id, event_type, .. } = event.record;
-            Ok(report(&Header::of(&record), &id, &event_type, created, says))
+            let EventRecord { id, event_type, .. } = &event.record;
+            Ok(report(&Header::of(&record), id, event_type, created, says))
         }
         _ => Err(missing("does not read as it did")),
     }

@@ -14,6 +14,7 @@ mod raw;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::domain::account::Authorization;
@@ -23,8 +24,8 @@ use crate::domain::time::Timestamp;
 use account::{capability, snapshot};
 use money::{balance, payout, topup, transfer};
 use raw::{
-    Raw, Unusable, compact, fields_of, id_of, is_object, lenient, non_empty, raw_fields, shorten,
-    text, unusable,
+    Map, Raw, Unusable, compact, fields_of, id_of, is_object, lenient, non_empty, raw_fields,
+    shorten, text, unusable,
 };
 
 /// Stripe's integers are JSON numbers, exact up to here.
@@ -38,14 +39,32 @@ pub struct NotAnEvent {
     why: String,
 }
 
-raw_fields! {
-    struct Envelope {
-        id, object, event_type as "type", created, livemode, account, api_version, data,
-    }
+/// An event's own fields; `null` is as good as absent.
+#[derive(Deserialize)]
+struct Envelope<'a, D> {
+    #[serde(borrow)]
+    id: Raw<'a>,
+    object: Raw<'a>,
+    #[serde(rename = "type")]
+    event_type: Raw<'a>,
+    created: Raw<'a>,
+    livemode: Raw<'a>,
+    account: Raw<'a>,
+    api_version: Raw<'a>,
+    data: Option<D>,
+}
+
+/// What an event is about, as it should be: read in the same pass as the event itself.
+#[derive(Deserialize)]
+struct Data<'a> {
+    #[serde(borrow)]
+    object: Map<Object<'a>>,
+    previous_attributes: Raw<'a>,
 }
 
 raw_fields! {
-    struct Data { object, previous_attributes }
+    /// What an event is about, whatever it is.
+    struct RawData { object, previous_attributes }
 }
 
 raw_fields! {
@@ -71,8 +90,10 @@ pub fn read(body: &[u8], received_at: Timestamp) -> Result<Event, NotAnEvent> {
     if !text.trim_start().starts_with('{') {
         return Err(not("it is not a JSON object"));
     }
-    let envelope: Envelope<'_> =
-        serde_json::from_str(text).map_err(|error| NotAnEvent { why: error.to_string() })?;
+    let (envelope, object) = match serde_json::from_str(text) {
+        Ok(envelope) => as_expected(envelope),
+        Err(_) => in_pieces(text)?,
+    };
     let id = non_empty(envelope.id).ok_or_else(|| not("`id` is not a non-empty string"))?;
     let event_type =
         non_empty(envelope.event_type).ok_or_else(|| not("`type` is not a non-empty string"))?;
@@ -82,9 +103,6 @@ pub fn read(body: &[u8], received_at: Timestamp) -> Result<Event, NotAnEvent> {
         _ => return Err(not("`object` is neither `event` nor `v2.core.event`")),
     };
 
-    let data: Data<'_> = lenient(envelope.data.filter(is_object)).unwrap_or_default();
-    let object: Option<Result<Object<'_>, Unusable>> =
-        data.object.map(|raw| fields_of("data.object", raw));
     let known = object.as_ref().and_then(|object| object.as_ref().ok());
     let object_id = known.and_then(|object| non_empty(object.id));
     let created = lenient(envelope.created).filter(|&created| created <= LARGEST_CREATED);
@@ -92,7 +110,7 @@ pub fn read(body: &[u8], received_at: Timestamp) -> Result<Event, NotAnEvent> {
     let tracked = if is_thin { None } else { Tracked::of_type(&event_type) };
     let reading = match tracked {
         None => Reading::Ignored,
-        Some(tracked) => Report { tracked, event: &envelope, data, created, livemode }
+        Some(tracked) => Report { tracked, event: &envelope, created, livemode }
             .read(object, &event_type, received_at)
             .unwrap_or_else(|Unusable(reason)| Reading::Parked { reason }),
     };
@@ -106,6 +124,36 @@ pub fn read(body: &[u8], received_at: Timestamp) -> Result<Event, NotAnEvent> {
         object_id: object_id.map(Cow::into_owned),
         reading,
     })
+}
+
+/// An event with its `previous_attributes` in the place of its data.
+type Opened<'a> = Envelope<'a, &'a RawValue>;
+/// `data.object`, when there is one.
+type Subject<'a> = Option<Result<Object<'a>, Unusable>>;
+
+fn as_expected<'a>(mut envelope: Envelope<'a, Map<Data<'a>>>) -> (Opened<'a>, Subject<'a>) {
+    let (object, previous_attributes) = match envelope.data.take() {
+        Some(Map(data)) => (Some(Ok(data.object.0)), data.previous_attributes),
+        None => (None, None),
+    };
+    (envelope.with(previous_attributes), object)
+}
+
+/// One piece that cannot be used leaves the others usable.
+fn in_pieces(text: &str) -> Result<(Opened<'_>, Subject<'_>), NotAnEvent> {
+    let envelope: Envelope<'_, &RawValue> =
+        serde_json::from_str(text).map_err(|error| NotAnEvent { why: error.to_string() })?;
+    let data: RawData<'_> = lenient(envelope.data.filter(is_object)).unwrap_or_default();
+    let object = data.object.map(|raw| fields_of("data.object", raw));
+    Ok((envelope.with(data.previous_attributes), object))
+}
+
+impl<'a, D> Envelope<'a, D> {
+    fn with<E>(self, data: Option<E>) -> Envelope<'a, E> {
+        let Self { id, object, event_type, created, livemode, account, api_version, data: _ } =
+            self;
+        Envelope { id, object, event_type, created, livemode, account, api_version, data }
+    }
 }
 
 /// What the tracked types report.
@@ -161,8 +209,7 @@ impl Tracked {
 /// A tracked event under reading.
 struct Report<'e, 'a> {
     tracked: Tracked,
-    event: &'e Envelope<'a>,
-    data: Data<'a>,
+    event: &'e Opened<'a>,
     created: Option<u64>,
     livemode: Option<bool>,
 }
@@ -232,7 +279,7 @@ impl<'a> Report<'_, 'a> {
         Ok(match self.tracked {
             Tracked::Account => {
                 let id = same_account(Some(id()?), account)?;
-                let snapshot = snapshot(object, self.data.previous_attributes)?;
+                let snapshot = snapshot(object, self.event.data)?;
                 (key(Kind::Account, &id)?, Says::Account(Box::new(snapshot)))
             }
             Tracked::Capability => {

@@ -25,7 +25,7 @@ impl Inner {
         // this is left, the next commit must first put them right.
         writer.behind = true;
         let receipts = fold(recorded_at, actions, &positions, &mut update)?;
-        write(update, &mut writer)?;
+        self.views.hold(update.finish())?;
         writer.behind = false;
         Ok(answers(places, receipts))
     }
@@ -66,7 +66,7 @@ impl Inner {
                 update.reached(sequence, position);
             }
             writer.behind = true;
-            write(update, &mut writer)?;
+            self.views.hold(update.finish())?;
             writer.behind = false;
         }
         Ok(receipts)
@@ -76,6 +76,9 @@ impl Inner {
     pub(super) fn ready(&self, writer: &mut Writer) -> Result<(), StoreError> {
         if let Some(reason) = &writer.stopped {
             return Err(reason.clone());
+        }
+        if let Some(failure) = self.views.failure() {
+            return Err(failure);
         }
         if writer.behind {
             catch_up(&self.views, &self.journal, &*self.rules, &mut |_| {})?;
@@ -120,15 +123,6 @@ impl Inner {
             || !self.rules.same_content(&stored, &unpack(&incoming.body)?))
     }
 }
-/// Writes the views. sled stays with its first error, so that only a new start helps.
-fn write(update: Update<'_>, writer: &mut Writer) -> Result<(), StoreError> {
-    update.write().map_err(|error| {
-        let reason = StoreError::ViewsFailed(error.to_string());
-        writer.stopped = Some(reason.clone());
-        reason
-    })
-}
-
 /// Folds a batch whose records got these places in the journal.
 fn fold(
     recorded_at: Timestamp,

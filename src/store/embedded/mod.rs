@@ -174,7 +174,7 @@ impl Inner {
                         record.event_id
                     ))
                 })?;
-                events.push((event.record, body));
+                events.push((event.record.clone(), body));
             }
             if events.len() == limit || bytes > SCAN_BYTES {
                 break;
@@ -217,7 +217,7 @@ impl Store for Embedded {
     }
 
     async fn object(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
-        Ok(self.inner.views.object(key)?.map(|stored| stored.object))
+        Ok(self.inner.views.object(key)?.map(|stored| stored.object.clone()))
     }
 
     async fn objects(
@@ -245,7 +245,7 @@ impl Store for Embedded {
     }
 
     async fn event(&self, livemode: bool, id: &str) -> Result<Option<EventRecord>, StoreError> {
-        Ok(self.inner.views.event_of_id(livemode, id)?.map(|event| event.record))
+        Ok(self.inner.views.event_of_id(livemode, id)?.map(|event| event.record.clone()))
     }
 
     async fn body(&self, livemode: bool, id: &str) -> Result<Option<Vec<u8>>, StoreError> {

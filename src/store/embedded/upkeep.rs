@@ -123,15 +123,15 @@ pub(super) fn catch_up(
         update.record(position, &record)?;
         done += 1;
         if done % RECORDS_PER_WRITE == 0 {
-            update.write()?;
+            views.hold(update.finish())?;
             update = Update::new(views, journal, rules);
             progress(done);
         }
     }
-    update.write()
+    views.hold(update.finish())
 }
 fn compare(views: &Views, recomputed: &Views, most: usize) -> Result<Check, StoreError> {
-    let (mut left, mut right) = (views.rows(), recomputed.rows());
+    let (mut left, mut right) = (views.all_rows()?, recomputed.all_rows()?);
     let (mut a, mut b) = (left.next().transpose()?, right.next().transpose()?);
     let mut check = Check::default();
     loop {

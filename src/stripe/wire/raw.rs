@@ -1,7 +1,11 @@
 //! Values of Stripe's JSON: slices until they are wanted, then read strictly or leniently.
 
 use std::borrow::Cow;
+use std::fmt::Formatter;
+use std::marker::PhantomData;
 
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -31,6 +35,28 @@ macro_rules! nullable_fields {
     };
 }
 pub(super) use {nullable_fields, raw_fields};
+
+/// Fields of a JSON object. serde alone would also read a list as the fields in the order in which
+/// they are declared.
+pub(super) struct Map<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Map<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = Map<T>;
+
+            fn expecting(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Map)
+            }
+        }
+        deserializer.deserialize_map(Fields(PhantomData))
+    }
+}
 
 /// Why a report of a tracked type cannot be used.
 pub(super) struct Unusable(pub(super) String);

@@ -1,0 +1,139 @@
+//! What sled was told last, in a file beside its own.
+//!
+//! sled's batches are atomic, but while one is applied nobody can read. So rows are written one
+//! by one, and what makes a batch whole again after a crash is this file: a batch stands here
+//! before its first row is written, and until sled has handed all of its rows to the operating
+//! system. Opening writes every batch in it once more, in their order: a row says what is, not
+//! what changed, so that nothing is counted twice. Like sled's own files it outlives the process
+//! but not a loss of power, after which the views are not trusted anyway.
+//!
+//! A batch is its length and its CRC-32C, four bytes each, and a postcard list of rows.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+
+/// A row and what it holds from now on; `None`: there is no such row.
+pub(super) type Put = (Vec<u8>, Option<Vec<u8>>);
+
+const HEADER_BYTES: usize = 8;
+
+pub(super) struct Redo {
+    file: File,
+    bytes: usize,
+}
+
+impl Redo {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let file =
+            File::options().create(true).read(true).write(true).truncate(false).open(path)?;
+        Ok(Self { file, bytes: 0 })
+    }
+
+    /// The batches in the file, as far as they are whole: of one that is not, no row was written.
+    pub(super) fn batches(&mut self) -> io::Result<Vec<Vec<Put>>> {
+        let mut content = Vec::new();
+        self.file.rewind()?;
+        self.file.read_to_end(&mut content)?;
+        let mut rest = content.as_slice();
+        let mut batches = Vec::new();
+        while let Some((batch, after)) = first_batch(rest) {
+            batches.push(batch);
+            rest = after;
+        }
+        Ok(batches)
+    }
+
+    pub(super) fn append(&mut self, batch: &[Put]) -> io::Result<()> {
+        let mut bytes = postcard::to_extend(batch, vec![0; HEADER_BYTES])
+            .map_err(|error| io::Error::other(error.to_string()))?;
+        let rows = bytes.split_off(HEADER_BYTES);
+        let length = u32::try_from(rows.len()).map_err(io::Error::other)?;
+        bytes.clear();
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(&crc32c::crc32c(&rows).to_le_bytes());
+        bytes.extend_from_slice(&rows);
+        self.file.write_all(&bytes)?;
+        self.bytes += bytes.len();
+        Ok(())
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Forgets all batches.
+    pub(super) fn clear(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        self.bytes = 0;
+        Ok(())
+    }
+}
+
+fn first_batch(bytes: &[u8]) -> Option<(Vec<Put>, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (checksum, rest) = rest.split_first_chunk::<4>()?;
+    let (rows, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+    if crc32c::crc32c(rows) != u32::from_le_bytes(*checksum) {
+        return None;
+    }
+    Some((postcard::from_bytes(rows).ok()?, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(key: &str, value: Option<&str>) -> Put {
+        (key.as_bytes().to_vec(), value.map(|value| value.as_bytes().to_vec()))
+    }
+
+    /// Two batches in a file, and the file's length after each.
+    fn written(path: &Path) -> [u64; 2] {
+        let mut redo = Redo::open(path).expect("a file");
+        [[put("a", Some("1")), put("b", None)].as_slice(), &[put("a", Some("2"))]].map(|batch| {
+            redo.append(batch).expect("room");
+            path.metadata().expect("a file").len()
+        })
+    }
+
+    #[test]
+    fn batches_come_back_in_their_order_until_they_are_cleared() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("redo");
+        written(&path);
+        let mut redo = Redo::open(&path).expect("a file");
+        let batches = redo.batches().expect("readable");
+        assert_eq!(batches, [vec![put("a", Some("1")), put("b", None)], vec![put("a", Some("2"))]]);
+        redo.clear().expect("a file");
+        assert_eq!(redo.batches().expect("readable"), Vec::<Vec<Put>>::new());
+    }
+
+    #[test]
+    fn a_batch_that_is_not_whole_is_left_out() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("redo");
+        let [first, second] = written(&path);
+        for length in 0..second {
+            written(&path);
+            let mut redo = Redo::open(&path).expect("a file");
+            redo.file.set_len(length).expect("a file");
+            let whole = usize::from(length >= first);
+            assert_eq!(redo.batches().expect("readable").len(), whole, "{length} bytes");
+            redo.clear().expect("a file");
+        }
+    }
+
+    #[test]
+    fn a_batch_with_a_flipped_bit_is_left_out() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("redo");
+        let [first, _] = written(&path);
+        let mut bytes = std::fs::read(&path).expect("a file");
+        let place = usize::try_from(first).expect("short") - 1;
+        bytes[place] ^= 1;
+        std::fs::write(&path, bytes).expect("room");
+        assert_eq!(Redo::open(&path).expect("a file").batches().expect("readable").len(), 0);
+    }
+}

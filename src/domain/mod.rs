@@ -22,6 +22,8 @@ pub mod transfer;
 
 pub mod fold;
 
+pub mod change;
+
 pub mod event;
 pub mod id;
 pub mod time;

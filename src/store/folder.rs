@@ -2,7 +2,8 @@
 //!
 //! `LOCK` is held as long as the store is open. `FORMAT` names the layout. `OPENED` holds the
 //! machine's boot id while the store is open and `closed` after an orderly end: sled's files are
-//! only trusted when no power loss can lie between their writing and now.
+//! only trusted when no power loss can lie between their writing and now. `IDENTITY` tells this
+//! store from every other one.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -14,6 +15,7 @@ use crate::store::{StoreError, views};
 /// The layout this program writes, and the only one it reads.
 const FORMAT: &str = "1";
 const CLOSED: &str = "closed";
+const IDENTITY_BYTES: usize = 8;
 const PROBE_BYTES: usize = 4096;
 
 pub(super) struct Folder {
@@ -79,6 +81,23 @@ impl Folder {
             ))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 write_synced(&self.path, "FORMAT", FORMAT)
+            }
+            Err(error) => Err(failed(&path, &error)),
+        }
+    }
+
+    /// Made with the first opening, and again when the file was deleted.
+    pub(super) fn identity(&self) -> Result<String, StoreError> {
+        let path = self.path.join("IDENTITY");
+        match fs::read_to_string(&path) {
+            Ok(identity) => Ok(identity.trim().to_owned()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let mut bytes = [0; IDENTITY_BYTES];
+                getrandom::fill(&mut bytes)
+                    .map_err(|error| failed(&path, &io::Error::other(error)))?;
+                let identity = hex::encode(bytes);
+                write_synced(&self.path, "IDENTITY", &identity)?;
+                Ok(identity)
             }
             Err(error) => Err(failed(&path, &error)),
         }

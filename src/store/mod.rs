@@ -22,6 +22,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::change::Change;
 use crate::domain::event::{Event, Outcome, Report};
 use crate::domain::fold::{Progress, State};
 use crate::domain::id::{Kind, ObjectKey};
@@ -176,6 +177,36 @@ pub struct Slice {
     pub limit: usize,
 }
 
+/// An entry of the change feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeRecord {
+    /// Grows from entry to entry, with gaps; one order for both partitions.
+    pub sequence: u64,
+    pub object: ObjectKey,
+    pub change: Change,
+    /// The event that caused it.
+    pub event_id: String,
+    pub created: Option<u64>,
+    pub recorded_at: Timestamp,
+}
+
+/// A part of the change feed, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangePage {
+    pub items: Vec<ChangeRecord>,
+    /// Nothing will ever appear between the last item and this; the next page goes on after it.
+    pub next: u64,
+}
+
+/// Where the change feed stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feed {
+    /// Another epoch: the sequences of earlier answers no longer mean the same.
+    pub epoch: String,
+    /// The newest sequence that reads show, whether or not it announced something.
+    pub newest: u64,
+}
+
 /// Counts of one partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
@@ -261,6 +292,19 @@ pub trait Store: Send + Sync {
         after: u64,
         limit: usize,
     ) -> Result<Vec<(EventRecord, Vec<u8>)>, StoreError>;
+
+    async fn feed(&self) -> Result<Feed, StoreError>;
+    /// The change feed after this sequence. May end before `limit`, even empty, with more to come:
+    /// only `next` says how far it got.
+    async fn changes(
+        &self,
+        livemode: bool,
+        after: u64,
+        limit: usize,
+    ) -> Result<ChangePage, StoreError>;
+    /// Waits until the feed may have something after this sequence. Can return for nothing, and
+    /// never misses.
+    async fn changed_after(&self, after: u64) -> Result<(), StoreError>;
 
     /// Whether a commit can be expected to work.
     async fn health(&self) -> Result<(), StoreError>;

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::domain::change::{Change, change};
 use crate::domain::event::{Arrival, Event, Outcome, Reading, Report, Says};
 use crate::domain::fold::{self, Progress};
 use crate::domain::id::{Kind, ObjectKey};
@@ -14,7 +15,7 @@ use crate::domain::time::Timestamp;
 use crate::store::journal::{JournalReader, Position};
 use crate::store::record::{Record, RecordKind};
 use crate::store::views::pending::Pending;
-use crate::store::views::{Applied, StoredEvent, StoredObject, Views};
+use crate::store::views::{Applied, Redriven, StoredChange, StoredEvent, StoredObject, Views};
 use crate::store::{EventRecord, Object, Rules, StoreError, Summary};
 
 /// Reports that a batch keeps in memory at the most, beside its own.
@@ -35,6 +36,15 @@ struct Application {
     outcome: Outcome,
     /// The event that was applied to the object before it.
     previous: Option<u64>,
+    /// What there is to announce.
+    change: Option<Change>,
+}
+
+/// The record that has a parked event read again.
+#[derive(Clone, Copy)]
+pub(super) struct Redrive {
+    pub(super) sequence: u64,
+    pub(super) recorded_at: Timestamp,
 }
 
 /// What the journal says of an event beside its body.
@@ -74,7 +84,11 @@ impl<'a> Update<'a> {
                 self.conflicting_redelivery(record.livemode, &record.event_id)?;
             }
             RecordKind::Redrive => {
-                self.redrive(record.livemode, &record.event_id)?;
+                let redrive = Redrive {
+                    sequence: record.sequence,
+                    recorded_at: Timestamp(record.recorded_at),
+                };
+                self.redrive(record.livemode, &record.event_id, redrive)?;
             }
         }
         self.reached(record.sequence, position);
@@ -111,8 +125,8 @@ impl<'a> Update<'a> {
         position: Position,
         event: Event,
     ) -> Result<Outcome, StoreError> {
-        let nothing = |outcome| Application { outcome, previous: None };
-        let (Application { outcome, previous }, object, reason) = match event.reading {
+        let nothing = |outcome| Application { outcome, previous: None, change: None };
+        let (Application { outcome, previous, change }, object, reason) = match event.reading {
             Reading::Ignored => (nothing(Outcome::Ignored), None, None),
             Reading::Parked { reason } => (nothing(Outcome::Parked), None, Some(reason)),
             // Its object would lie where no read of the event's partition looks.
@@ -125,6 +139,7 @@ impl<'a> Update<'a> {
                 (self.apply(&object, report)?, Some(object), None)
             }
         };
+        self.announce(header.livemode, header.sequence, change, None);
         let summary = self.summary(header.livemode)?;
         *summary.events.entry(outcome).or_default() += 1;
         let heard = summary.sources.entry(header.source.clone()).or_insert(header.received_at);
@@ -174,6 +189,7 @@ impl<'a> Update<'a> {
         &mut self,
         livemode: bool,
         id: &str,
+        redrive: Redrive,
     ) -> Result<Option<Outcome>, StoreError> {
         let Some(event) = self.event_of_id(livemode, id)? else { return Ok(None) };
         if event.record.outcome != Outcome::Parked {
@@ -185,7 +201,10 @@ impl<'a> Update<'a> {
             return Ok(Some(Outcome::Parked));
         };
         let report = report(&Header::of(&stored), id, &event.record.event_type, created, says);
-        let Application { outcome, previous } = self.apply(&object, report)?;
+        let Application { outcome, previous, change } = self.apply(&object, report)?;
+        let Redrive { sequence, recorded_at } = redrive;
+        let redriven = Redriven { event: event.record.sequence, recorded_at };
+        self.announce(livemode, sequence, change, Some(redriven));
         let summary = self.summary(livemode)?;
         if let Some(parked) = summary.events.get_mut(&Outcome::Parked) {
             *parked = parked.saturating_sub(1);
@@ -198,6 +217,18 @@ impl<'a> Update<'a> {
         let stored = StoredEvent { record, position, previous };
         pending.events.insert(stored.record.sequence, Arc::new(stored));
         Ok(Some(outcome))
+    }
+
+    /// Puts an entry into the change feed, at the place of the record that caused it.
+    fn announce(
+        &mut self,
+        livemode: bool,
+        sequence: u64,
+        change: Option<Change>,
+        redriven: Option<Redriven>,
+    ) {
+        let stored = change.map(|change| (sequence, StoredChange { change, redriven }));
+        self.pending.of_mut(livemode).changes.extend(stored);
     }
 
     /// Folds a report into its object.
@@ -214,6 +245,7 @@ impl<'a> Update<'a> {
             None => fold_all(key, std::slice::from_ref(&report))?,
         };
         let outcome = fold::outcome(before, &progress, &report, overtaken);
+        let change = change(before, &progress);
         self.count(key, before, &progress)?;
 
         let sequence = report.arrival.sequence;
@@ -232,7 +264,7 @@ impl<'a> Update<'a> {
         self.reports.insert(sequence, report);
         let stored = StoredObject { object, last_applied: sequence };
         self.pending.objects.insert(key.clone(), Arc::new(stored));
-        Ok(Application { outcome, previous })
+        Ok(Application { outcome, previous, change })
     }
 
     /// The slow path: the report is late, or shares its second with another. All reports of the

@@ -21,6 +21,8 @@ mod auth;
 mod clients;
 /// kill -9 under load and during a start.
 mod crash;
+/// The change feed as a store gives it.
+mod feed;
 /// What Stripe's own libraries make of a delivery, beside what we make of it.
 mod oracles;
 /// Every read: fields, filters, paging, partitions, history.

@@ -11,7 +11,7 @@ use crate::store::embedded::upkeep::catch_up;
 use crate::store::embedded::{Inner, Writer, unpack};
 use crate::store::journal::{AppendError, Draft, Position};
 use crate::store::record::{PackedBody, RecordKind};
-use crate::store::update::{Header, Update};
+use crate::store::update::{Header, Redrive, Update};
 use crate::store::{Incoming, Receipt, StoreError};
 
 impl Inner {
@@ -26,7 +26,7 @@ impl Inner {
         writer.behind = true;
         let receipts = fold(recorded_at, actions, &positions, &mut update)?;
         self.views.hold(update.finish())?;
-        writer.behind = false;
+        self.caught_up(&mut writer);
         Ok(answers(places, receipts))
     }
 
@@ -53,10 +53,14 @@ impl Inner {
         let mut update = Update::new(&self.views, &self.journal, &*self.rules);
         let mut receipts = Vec::new();
         let mut helped = Vec::new();
+        let recorded_at = clock::now();
+        let mut sequence = writer.journal.next_sequence();
         for id in ids {
-            let outcome = update.redrive(livemode, id)?.unwrap_or(Outcome::Duplicate);
+            let redrive = Redrive { sequence, recorded_at };
+            let outcome = update.redrive(livemode, id, redrive)?.unwrap_or(Outcome::Duplicate);
             if !matches!(outcome, Outcome::Parked | Outcome::Duplicate) {
-                helped.push(note(RecordKind::Redrive, livemode, id, clock::now()));
+                helped.push(note(RecordKind::Redrive, livemode, id, recorded_at));
+                sequence += 1;
             }
             receipts.push(Receipt { id: id.clone(), outcome });
         }
@@ -67,7 +71,7 @@ impl Inner {
             }
             writer.behind = true;
             self.views.hold(update.finish())?;
-            writer.behind = false;
+            self.caught_up(&mut writer);
         }
         Ok(receipts)
     }
@@ -82,9 +86,17 @@ impl Inner {
         }
         if writer.behind {
             catch_up(&self.views, &self.journal, &*self.rules, &mut |_| {})?;
-            writer.behind = false;
+            self.caught_up(writer);
         }
         Ok(())
+    }
+
+    /// The views reflect all of the journal. Only now may readers of the feed be told: none can
+    /// see a sequence before the ones below it.
+    fn caught_up(&self, writer: &mut Writer) {
+        writer.behind = false;
+        let newest = writer.journal.next_sequence() - 1;
+        self.newest.send_if_modified(|known| std::mem::replace(known, newest) != newest);
     }
 
     /// Tells what is new from what is known, in the store or earlier in the batch.

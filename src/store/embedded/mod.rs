@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use crate::domain::event::Report;
 use crate::domain::id::{Kind, ObjectKey};
@@ -21,10 +22,10 @@ use crate::store::folder::Folder;
 use crate::store::journal::{Journal, JournalError, JournalReader};
 use crate::store::record::{PackedBody, RecordKind};
 use crate::store::update::stored_report;
-use crate::store::views::Views;
+use crate::store::views::{self, Views};
 use crate::store::{
-    EventFilter, EventRecord, Incoming, Object, ObjectFilter, Page, Receipt, Rules, Slice, Store,
-    StoreError, Summary,
+    ChangePage, EventFilter, EventRecord, Feed, Incoming, Object, ObjectFilter, Page, Receipt,
+    Rules, Slice, Store, StoreError, Summary,
 };
 pub use upkeep::{Check, Verified};
 
@@ -52,6 +53,9 @@ struct Inner {
     journal: JournalReader,
     rules: Arc<dyn Rules>,
     writer: Mutex<Writer>,
+    /// The newest sequence that the views show.
+    newest: watch::Sender<u64>,
+    epoch: String,
     /// Last, so that its lock is the last thing given back.
     folder: Folder,
 }
@@ -91,7 +95,11 @@ impl Embedded {
             None => rebuilt_views(&folder, &reader, &*rules, progress)?,
         };
         folder.note_opened()?;
+        let newest = watch::Sender::new(journal.next_sequence() - 1);
         let inner = Inner {
+            // What other rules made of the same events cannot be followed across either.
+            epoch: format!("{}-{}", folder.identity()?, views::VIEWS_VERSION),
+            newest,
             folder,
             views,
             journal: reader,
@@ -274,6 +282,27 @@ impl Store for Embedded {
         limit: usize,
     ) -> Result<Vec<(EventRecord, Vec<u8>)>, StoreError> {
         blocking(&self.inner, move |inner| inner.scan(after, limit)).await
+    }
+
+    async fn feed(&self) -> Result<Feed, StoreError> {
+        Ok(Feed { epoch: self.inner.epoch.clone(), newest: *self.inner.newest.borrow() })
+    }
+
+    async fn changes(
+        &self,
+        livemode: bool,
+        after: u64,
+        limit: usize,
+    ) -> Result<ChangePage, StoreError> {
+        let newest = *self.inner.newest.borrow();
+        blocking(&self.inner, move |inner| inner.views.changes(livemode, after, newest, limit))
+            .await
+    }
+
+    async fn changed_after(&self, after: u64) -> Result<(), StoreError> {
+        // The sender lives as long as this store.
+        self.inner.newest.subscribe().wait_for(|newest| *newest > after).await.ok();
+        Ok(())
     }
 
     async fn health(&self) -> Result<(), StoreError> {

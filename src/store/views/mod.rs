@@ -5,6 +5,7 @@
 //! ([`rows`]); what is newer than sled is held in memory ([`writer`]), and every read looks
 //! there first.
 
+mod feed;
 mod key;
 pub mod pending;
 mod redo;
@@ -25,12 +26,13 @@ use crate::store::journal::Position;
 use crate::store::{
     EventFilter, EventRecord, Object, ObjectFilter, Page, Slice, StoreError, Summary,
 };
+pub use feed::{Redriven, StoredChange};
 use pending::Pending;
 use rows::Rows;
 use writer::Writer;
 
 /// Raised when the rules, or what these records mean, change: older views are then rebuilt.
-const VIEWS_VERSION: u32 = 2;
+pub(super) const VIEWS_VERSION: u32 = 2;
 
 /// Items that one page looks at before it answers with what it has found.
 const LOOKED_AT_PER_PAGE: usize = 20_000;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::time::Timestamp;
 use crate::store::Summary;
-use crate::store::views::{Applied, StoredEvent, StoredObject};
+use crate::store::views::{Applied, StoredChange, StoredEvent, StoredObject};
 
 /// Each record stands as it is after the latest change.
 #[derive(Default)]
@@ -24,6 +24,8 @@ pub struct Partition {
     /// Event id to sequence.
     pub ids: HashMap<String, u64>,
     pub events: BTreeMap<u64, Arc<StoredEvent>>,
+    /// Entries of the change feed.
+    pub changes: BTreeMap<u64, StoredChange>,
     /// When the event with this sequence came; `None` when it is parked no longer.
     pub parked: BTreeMap<u64, Option<Timestamp>>,
     /// Objects in the order of first sight.
@@ -61,9 +63,10 @@ impl Pending {
 
 impl Partition {
     fn absorb(&mut self, later: Self) {
-        let Self { ids, events, parked, listed, summary } = later;
+        let Self { ids, events, changes, parked, listed, summary } = later;
         self.ids.extend(ids);
         self.events.extend(events);
+        self.changes.extend(changes);
         self.parked.extend(parked);
         self.listed.extend(listed);
         self.summary = summary.or_else(|| self.summary.take());

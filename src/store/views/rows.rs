@@ -7,17 +7,18 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::time::Timestamp;
 use crate::store::views::key;
 use crate::store::views::pending::{Partition, Pending};
 use crate::store::views::redo::{Put, Redo};
-use crate::store::views::{Applied, StoredEvent, StoredObject};
+use crate::store::views::{Applied, StoredChange, StoredEvent, StoredObject};
 use crate::store::{PackedBody, StoreError, Summary};
 
 /// sled's own cache; the operating system's serves the rest.
@@ -30,8 +31,13 @@ const EVENTS_PER_ROW: u64 = 8;
 /// Batches are kept for a crash up to about this size; then sled is flushed.
 const REDO_BYTES: usize = 4 << 20;
 
-/// Event records of one partition with neighbouring sequences.
-type EventRow = BTreeMap<u64, StoredEvent>;
+/// What has neighbouring sequences in one partition: event records, and entries of the change
+/// feed, which have no rows of their own because sled's cost is by the row.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct EventRow {
+    pub(super) events: BTreeMap<u64, StoredEvent>,
+    pub(super) changes: BTreeMap<u64, StoredChange>,
+}
 
 #[derive(Clone)]
 pub(super) struct Rows {
@@ -74,7 +80,7 @@ impl Rows {
         livemode: bool,
         sequence: u64,
     ) -> Result<Option<StoredEvent>, StoreError> {
-        Ok(self.event_row(livemode, row_of(sequence))?.remove(&sequence))
+        Ok(self.event_row(livemode, row_of(sequence))?.events.remove(&sequence))
     }
 
     fn event_row(&self, livemode: bool, row: u64) -> Result<EventRow, StoreError> {
@@ -122,14 +128,29 @@ impl Rows {
     ) -> impl Iterator<Item = Result<(u64, StoredEvent), StoreError>> + use<> {
         let range = key::all_events(livemode)..=key::event_row(livemode, row_of(before));
         let rows = self.db.range(range).rev().map(|row| {
-            let (_, events) = row.map_err(|error| unavailable(&error))?;
-            decode_packed::<EventRow>(&events)
+            let (_, row) = row.map_err(|error| unavailable(&error))?;
+            decode_packed::<EventRow>(&row)
         });
         let events = rows.flat_map(|row| match row {
-            Ok(events) => events.into_iter().rev().map(Ok).collect(),
+            Ok(row) => row.events.into_iter().rev().map(Ok).collect(),
             Err(error) => vec![Err(error)],
         });
         events.filter(move |event| event.as_ref().map_or(true, |(sequence, _)| *sequence < before))
+    }
+
+    /// Rows of events and changes that hold something of `sequences`, the oldest first, each with
+    /// its first sequence.
+    pub(super) fn event_rows(
+        &self,
+        livemode: bool,
+        sequences: RangeInclusive<u64>,
+    ) -> impl Iterator<Item = Result<(u64, EventRow), StoreError>> + use<> {
+        let row = |sequence: &u64| key::event_row(livemode, row_of(*sequence));
+        let range = row(sequences.start())..=row(sequences.end());
+        self.db.range(range).map(|row| {
+            let (key, row) = row.map_err(|error| unavailable(&error))?;
+            Ok((key::last_sequence(&key)? * EVENTS_PER_ROW, decode_packed(&row)?))
+        })
     }
 
     /// All rows, for comparison with others.
@@ -216,23 +237,19 @@ impl RowWriter {
         livemode: bool,
         pending: &Partition,
     ) -> Result<(), StoreError> {
-        let Partition { ids, events, parked, listed, summary } = pending;
+        let Partition { ids, events, changes, parked, listed, summary } = pending;
         for (id, sequence) in ids {
             batch.push((key::event_id(livemode, id), Some(encode(sequence)?)));
         }
-        let mut rows = BTreeMap::new();
+        let mut rows = ChangedRows { rows: &self.rows, livemode, changed: BTreeMap::new() };
         for (&sequence, event) in events {
-            let events: &mut EventRow = match rows.entry(row_of(sequence)) {
-                Entry::Occupied(events) => events.into_mut(),
-                Entry::Vacant(place) => {
-                    let row = *place.key();
-                    place.insert(self.rows.event_row(livemode, row)?)
-                }
-            };
-            events.insert(sequence, StoredEvent::clone(event));
+            rows.row_of(sequence)?.events.insert(sequence, StoredEvent::clone(event));
         }
-        for (row, events) in &rows {
-            batch.push((key::event_row(livemode, *row), Some(encode_packed(events)?)));
+        for (&sequence, change) in changes {
+            rows.row_of(sequence)?.changes.insert(sequence, change.clone());
+        }
+        for (row, content) in &rows.changed {
+            batch.push((key::event_row(livemode, *row), Some(encode_packed(content)?)));
         }
         for (&sequence, received_at) in parked {
             let value = received_at.map(|received_at| encode(&received_at)).transpose()?;
@@ -245,6 +262,23 @@ impl RowWriter {
             batch.push((key::summary(livemode), Some(encode(summary)?)));
         }
         Ok(())
+    }
+}
+
+/// The rows of events and changes that a batch changes, each read once.
+struct ChangedRows<'a> {
+    rows: &'a Rows,
+    livemode: bool,
+    changed: BTreeMap<u64, EventRow>,
+}
+
+impl ChangedRows<'_> {
+    fn row_of(&mut self, sequence: u64) -> Result<&mut EventRow, StoreError> {
+        let row = row_of(sequence);
+        Ok(match self.changed.entry(row) {
+            Entry::Occupied(content) => content.into_mut(),
+            Entry::Vacant(place) => place.insert(self.rows.event_row(self.livemode, row)?),
+        })
     }
 }
 

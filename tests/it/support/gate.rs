@@ -9,8 +9,8 @@ use bursar::domain::event::Report;
 use bursar::domain::id::{Kind, ObjectKey};
 use bursar::store::embedded::Embedded;
 use bursar::store::{
-    EventFilter, EventRecord, Incoming, Object, ObjectFilter, Page, Receipt, Slice, Store,
-    StoreError, Summary,
+    ChangePage, EventFilter, EventRecord, Feed, Incoming, Object, ObjectFilter, Page, Receipt,
+    Slice, Store, StoreError, Summary,
 };
 use tokio::sync::watch;
 
@@ -144,6 +144,23 @@ impl Store for Gated {
         limit: usize,
     ) -> Result<Vec<(EventRecord, Vec<u8>)>, StoreError> {
         self.store.scan(after, limit).await
+    }
+
+    async fn feed(&self) -> Result<Feed, StoreError> {
+        self.store.feed().await
+    }
+
+    async fn changes(
+        &self,
+        livemode: bool,
+        after: u64,
+        limit: usize,
+    ) -> Result<ChangePage, StoreError> {
+        self.store.changes(livemode, after, limit).await
+    }
+
+    async fn changed_after(&self, after: u64) -> Result<(), StoreError> {
+        self.store.changed_after(after).await
     }
 
     async fn health(&self) -> Result<(), StoreError> {

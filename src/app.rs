@@ -1,10 +1,11 @@
 //! The service, put together: who calls owns the socket, the store and the stop signal.
 
 use std::net::TcpListener;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::web::Data;
+use tokio::sync::watch;
 
+pub use crate::http::Patience;
 use crate::http::{Handles, server};
 use crate::pipeline::commit::{Committer, Limits};
 use crate::pipeline::receive::Receiver;
@@ -21,6 +22,7 @@ pub struct Parts {
     pub livemode: bool,
     pub max_body_bytes: usize,
     pub limits: Limits,
+    pub patience: Patience,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +50,8 @@ pub async fn run(
         insecure_no_auth: parts.insecure_no_auth,
         livemode: parts.livemode,
         max_body_bytes: parts.max_body_bytes,
-        draining: AtomicBool::new(false),
+        patience: parts.patience,
+        draining: watch::Sender::new(false),
     });
     let server = server(listener, handles.clone())?;
     let control = server.handle();
@@ -62,7 +65,7 @@ pub async fn run(
     };
     tokio::select! {
         () = stop => {
-            handles.draining.store(true, Ordering::Relaxed);
+            handles.draining.send_replace(true);
             control.stop(true).await;
             // With the server goes the last hold on the committer, which then ends.
             serving.await.map_err(std::io::Error::other)??;

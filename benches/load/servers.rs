@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpResponse, HttpServer};
-use bursar::app::{Parts, run};
+use bursar::app::{Parts, Patience, run};
 use bursar::pipeline::commit::Limits;
 use bursar::pipeline::rules::StripeRules;
 use bursar::secret::Secret;
@@ -101,6 +101,7 @@ pub(crate) fn bursar(folder: &Path, log: &str) -> Result<(), Error> {
         livemode: false,
         max_body_bytes: MAX_BODY_BYTES,
         limits: Limits::default(),
+        patience: Patience::default(),
     };
     let listener = listen()?;
     actix_web::rt::System::new().block_on(run(listener, Arc::new(store), parts, stopped()))?;

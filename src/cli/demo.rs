@@ -8,7 +8,7 @@ use comfy_table::{Table, presets};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::app::{Parts, run as run_app};
+use crate::app::{Parts, Patience, run as run_app};
 use crate::cli::client::Server;
 use crate::cli::{Failure, block_on, serve};
 use crate::clock;
@@ -114,6 +114,7 @@ fn parts(keys: &Keys) -> Result<Parts, Failure> {
         livemode: false,
         max_body_bytes: MAX_BODY_BYTES,
         limits: Limits::default(),
+        patience: Patience::default(),
     })
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::{Parts, run as run_app};
+use crate::app::{Parts, Patience, run as run_app};
 use crate::cli::meter::Meter;
 use crate::cli::settings::SettingFlags;
 use crate::cli::{Failure, block_on};
@@ -99,8 +99,9 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
         return Err(Failure::Said);
     };
     crate::telemetry::start(&filter, json);
-    let limits = Limits::default();
-    let parts = Parts { verifier, tokens, insecure_no_auth, livemode, max_body_bytes, limits };
+    let (limits, patience) = (Limits::default(), Patience::default());
+    let parts =
+        Parts { verifier, tokens, insecure_no_auth, livemode, max_body_bytes, limits, patience };
     Ok(Start { listener, folder, address_out, parts })
 }
 

@@ -48,6 +48,11 @@ pub enum ApiError {
     InvalidBody(String),
     #[error("{0}")]
     InvalidParameter(String),
+    #[error(
+        "the feed is not the one that was followed so far: its sequences now mean something else. \
+         Read all objects anew, and follow from after={newest} with epoch={epoch}"
+    )]
+    FeedRestarted { epoch: String, newest: u64 },
     #[error("bursar is stopping")]
     Draining,
 }
@@ -85,6 +90,7 @@ impl ApiError {
             Self::BodyUnreadable(_) => "body_unreadable",
             Self::InvalidBody(_) => "invalid_body",
             Self::InvalidParameter(_) => "invalid_parameter",
+            Self::FeedRestarted { .. } => "feed_restarted",
         }
     }
 
@@ -103,6 +109,7 @@ impl ResponseError for ApiError {
             "not_found" => StatusCode::NOT_FOUND,
             "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
             "not_parked" => StatusCode::CONFLICT,
+            "feed_restarted" => StatusCode::GONE,
             "body_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
             // Stripe delivers again after a 5xx: a failure of ours costs a delay, not an event.
             "overloaded" | "store_unavailable" => StatusCode::SERVICE_UNAVAILABLE,
@@ -130,13 +137,19 @@ impl ResponseError for ApiError {
         if let Self::MethodNotAllowed { allow } = self {
             response.insert_header((header::ALLOW, *allow));
         }
-        let problem = json!({
+        let mut problem = json!({
             "type": format!("urn:bursar:problem:{code}"),
             "title": title(code),
             "status": status.as_u16(),
             "detail": detail,
             "code": code,
         });
+        if let (Self::FeedRestarted { epoch, newest }, Some(members)) =
+            (self, problem.as_object_mut())
+        {
+            members.insert("epoch".to_owned(), epoch.as_str().into());
+            members.insert("next".to_owned(), (*newest).into());
+        }
         response.body(problem.to_string())
     }
 }

@@ -10,20 +10,23 @@ pub mod error;
 pub mod query;
 pub mod view;
 
+mod changes;
 mod events;
 mod health;
 mod objects;
 mod operate;
 mod webhook;
 
+use std::any::Any;
 use std::net::TcpListener;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::http::Method;
+use actix_web::rt::net::TcpStream;
 use actix_web::web::{self, Data, PayloadConfig, ServiceConfig};
 use actix_web::{App, Handler, HttpServer, Resource, Responder, Route, guard};
+use tokio::sync::watch;
 
 use crate::http::error::ApiError;
 use crate::pipeline::receive::Receiver;
@@ -39,6 +42,21 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long requests under way may take to finish after a stop.
 pub const DRAIN_SECONDS: u64 = 8;
 
+/// How long connections that carry nothing are borne with.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// A stream without news says so this often.
+    pub heartbeat: Duration,
+    /// A client that takes nothing of what it is sent for so long is disconnected.
+    pub not_taking: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { heartbeat: Duration::from_secs(10), not_taking: Duration::from_secs(30) }
+    }
+}
+
 /// What the handlers work with.
 pub struct Handles {
     pub receiver: Receiver,
@@ -50,27 +68,43 @@ pub struct Handles {
     /// The partition that reads show by default.
     pub livemode: bool,
     pub max_body_bytes: usize,
-    pub draining: AtomicBool,
+    pub patience: Patience,
+    /// Becomes true when the service stops: what waits for news no longer does.
+    pub draining: watch::Sender<bool>,
 }
 
 impl Handles {
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        *self.draining.borrow()
     }
 }
 
 /// Serves on `listener`; who calls owns the socket and the stop signal.
 pub fn server(listener: TcpListener, handles: Data<Handles>) -> std::io::Result<Server> {
+    let not_taking = handles.patience.not_taking;
     let server = HttpServer::new(move || {
         App::new().app_data(handles.clone()).configure(|config| routes(config, &handles))
     });
     let server = server
+        .on_connect(move |connection, _| give_up_after(connection, not_taking))
         .client_request_timeout(REQUEST_HEAD_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(DRAIN_SECONDS)
         .disable_signals()
         .listen(listener)?;
     Ok(server.run())
+}
+
+/// Has the system close a connection whose client takes nothing for so long. Nothing else would:
+/// an answer that waits for room in a full socket is not looked at again until there is some.
+fn give_up_after(connection: &dyn Any, not_taking: Duration) {
+    #[cfg(target_os = "linux")]
+    if let Some(connection) = connection.downcast_ref::<TcpStream>() {
+        let milliseconds = u32::try_from(not_taking.as_millis()).unwrap_or(u32::MAX);
+        if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(connection, milliseconds) {
+            tracing::warn!(%error, "a connection has no limit for a client that takes nothing");
+        }
+    }
 }
 
 fn routes(config: &mut ServiceConfig, handles: &Handles) {
@@ -91,6 +125,8 @@ fn routes(config: &mut ServiceConfig, handles: &Handles) {
         .service(get("/v1/events", events::events))
         .service(get("/v1/events/{id}", events::event))
         .service(get("/v1/events/{id}/body", events::body))
+        .service(get("/v1/changes", changes::changes))
+        .service(get("/v1/changes/stream", changes::stream))
         .service(get("/v1/summary", events::summary))
         .service(post("/v1/replays", operate::replays).app_data(replay_limit))
         .service(post("/v1/events/{id}/redrive", operate::redrive))

@@ -1,6 +1,7 @@
 //! Query strings, read strictly: an unknown or repeated parameter is a mistake worth telling.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use actix_web::HttpRequest;
 
@@ -9,7 +10,7 @@ use crate::http::error::ApiError;
 use crate::pipeline::portable::from_rfc3339;
 
 const DEFAULT_LIMIT: usize = 50;
-const LARGEST_LIMIT: usize = 500;
+const LARGEST_LIMIT: u64 = 500;
 
 /// The parameters of a request, all of them expected.
 pub struct Query {
@@ -65,13 +66,13 @@ impl Query {
     }
 
     pub fn limit(&self) -> Result<usize, ApiError> {
-        let parse = |text: &str| {
-            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-            let limit = text.parse().ok().filter(|_| digits);
-            limit.filter(|limit| (1..=LARGEST_LIMIT).contains(limit))
-        };
-        let limit = self.parsed("limit", parse, &format!("a number from 1 to {LARGEST_LIMIT}"))?;
-        Ok(limit.unwrap_or(DEFAULT_LIMIT))
+        let limit = self.number("limit", 1..=LARGEST_LIMIT)?;
+        Ok(limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(DEFAULT_LIMIT))
+    }
+
+    pub fn number(&self, name: &str, range: RangeInclusive<u64>) -> Result<Option<u64>, ApiError> {
+        let must = format!("a number from {} to {}", range.start(), range.end());
+        self.parsed(name, |text| digits(text).filter(|number| range.contains(number)), &must)
     }
 
     pub fn parsed<T>(
@@ -86,6 +87,12 @@ impl Query {
             None => Err(invalid(format!("`{name}` must be {must}"))),
         }
     }
+}
+
+/// A number in plain digits, without a sign.
+pub fn digits(text: &str) -> Option<u64> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| plain)
 }
 
 fn invalid(message: String) -> ApiError {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::domain::Json;
 use crate::domain::account::{Account, AccountStatus, Facts};
+use crate::domain::change::{Visible, Watched};
 use crate::domain::event::Outcome;
 use crate::domain::fold::{Entry, State};
 use crate::domain::id::{Kind, ObjectKey};
@@ -20,7 +21,7 @@ use crate::domain::transfer::TransferStatus;
 use crate::http::cursor;
 use crate::pipeline::history::Told;
 use crate::pipeline::portable::to_rfc3339;
-use crate::store::{EventRecord, Object, Receipt, Summary};
+use crate::store::{ChangePage, ChangeRecord, EventRecord, Object, Receipt, Summary};
 
 /// A JSON object whose fields keep their order.
 pub struct Fields(Vec<(String, Box<RawValue>)>);
@@ -232,6 +233,54 @@ pub fn event(event: &EventRecord) -> Fields {
         .put("reason", &event.reason)
         .put("flags", flag.into_iter().collect::<Vec<_>>());
     fields
+}
+
+/// An entry of the change feed.
+fn change(entry: &ChangeRecord) -> Fields {
+    let (before, after) = (entry.change.before, entry.change.after);
+    let (amount_reversed, failed_after_paid) = match after.facts {
+        Watched::Transfer { amount_reversed, .. } => (Some(amount_reversed), None),
+        Watched::Payout { failed_after_paid, .. } => (None, Some(failed_after_paid)),
+        Watched::Account { .. } | Watched::Topup { .. } => (None, None),
+    };
+    let mut fields = Fields::new();
+    fields
+        .put("sequence", entry.sequence)
+        .put("kind", entry.object.kind.word())
+        .put("id", &entry.object.id)
+        .put("account", entry.object.account())
+        .put("livemode", entry.object.livemode)
+        .put("status_before", before.map(Visible::status))
+        .put("status_after", after.status())
+        .put("payable_before", before.and_then(Visible::payable))
+        .put("payable_after", after.payable())
+        .put("ambiguous", after.ambiguous)
+        .put("amount_reversed", amount_reversed)
+        .put("failed_after_paid", failed_after_paid)
+        .put("event_id", &entry.event_id)
+        .put("created", entry.created)
+        .put("recorded_at", to_rfc3339(entry.recorded_at));
+    fields
+}
+
+/// An entry as a stream tells it, where each stands alone.
+pub fn streamed_change(entry: &ChangeRecord, epoch: &str) -> Box<RawValue> {
+    let mut fields = change(entry);
+    fields.put("epoch", epoch);
+    raw(fields)
+}
+
+/// A part of the change feed.
+#[derive(Serialize)]
+pub struct ChangeList<'a> {
+    data: Vec<Fields>,
+    next: u64,
+    epoch: &'a str,
+    livemode: bool,
+}
+
+pub fn change_list<'a>(page: &ChangePage, epoch: &'a str, livemode: bool) -> ChangeList<'a> {
+    ChangeList { data: page.items.iter().map(change).collect(), next: page.next, epoch, livemode }
 }
 
 pub fn summary(summary: &Summary, livemode: bool) -> Value {

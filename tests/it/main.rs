@@ -17,6 +17,8 @@ mod process;
 
 /// Who may ask what.
 mod auth;
+/// The change feed: polled, waited for, streamed.
+mod changes;
 /// Stripe's own libraries deliver to a running server.
 mod clients;
 /// kill -9 under load and during a start.

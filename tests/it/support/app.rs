@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use bursar::app::{Parts, RunError, run};
+use bursar::app::{Parts, Patience, RunError, run};
 use bursar::clock;
 use bursar::config::{Checker, Settings};
 use bursar::pipeline::commit::Limits;
@@ -50,6 +50,7 @@ pub(crate) struct TestApp {
     folder: TempDir,
     environment: BTreeMap<String, String>,
     limits: Limits,
+    patience: Patience,
     pub(crate) gate: Arc<Gate>,
     running: Option<Running>,
 }
@@ -65,14 +66,22 @@ impl TestApp {
         Self::start_with(&[], Limits::default())
     }
 
+    pub(crate) fn start_patient(patience: Patience) -> Self {
+        Self::start_as(&[], Limits::default(), patience)
+    }
+
     /// With these variables, named without `BURSAR_`, put over the usual ones.
     pub(crate) fn start_with(variables: &[(&str, &str)], limits: Limits) -> Self {
+        Self::start_as(variables, limits, Patience::default())
+    }
+
+    fn start_as(variables: &[(&str, &str)], limits: Limits, patience: Patience) -> Self {
         let variables = ENVIRONMENT.iter().chain(variables);
         let environment =
             variables.map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         let folder = TempDir::new().unwrap();
-        let mut app =
-            Self { folder, environment, limits, gate: Arc::new(Gate::new()), running: None };
+        let gate = Arc::new(Gate::new());
+        let mut app = Self { folder, environment, limits, patience, gate, running: None };
         app.run();
         app
     }
@@ -104,6 +113,7 @@ impl TestApp {
             livemode: checker.livemode().unwrap(),
             max_body_bytes: checker.max_body_bytes().unwrap(),
             limits: self.limits,
+            patience: self.patience,
         }
     }
 

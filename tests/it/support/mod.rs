@@ -3,12 +3,14 @@
 mod app;
 mod client;
 mod gate;
+mod stream;
 
 pub(crate) mod events;
 
 pub(crate) use app::{DEFAULT_SECRET, OPERATOR, PAYER, READER, SECRETS, TestApp, now, signed};
 pub(crate) use client::{Answer, Request, encoded, raw, raw_and_hang_up};
 pub(crate) use events::with;
+pub(crate) use stream::{EventStream, Told};
 
 /// The answer is this problem, in the form that every problem has.
 #[track_caller]

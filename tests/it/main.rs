@@ -25,6 +25,8 @@ mod clients;
 mod crash;
 /// The change feed as a store gives it.
 mod feed;
+/// Who follows the change feed through kill -9 ends with what the server shows.
+mod mirror;
 /// What Stripe's own libraries make of a delivery, beside what we make of it.
 mod oracles;
 /// Every read: fields, filters, paging, partitions, history.

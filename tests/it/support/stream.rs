@@ -50,6 +50,11 @@ impl EventStream {
         Ok(Self { head, body: BufReader::new(Chunks { socket, left: 0, ended: false }) })
     }
 
+    /// Waits no longer than this for what comes next.
+    pub(crate) fn wait_at_most(&mut self, patience: Duration) -> Result<()> {
+        self.body.get_ref().socket.get_ref().set_read_timeout(Some(patience))
+    }
+
     /// The next block; `None` at the orderly end of the stream.
     pub(crate) fn told(&mut self) -> Result<Option<Told>> {
         let mut lines = Vec::new();

@@ -10,6 +10,7 @@
 mod account;
 mod money;
 mod raw;
+mod tracked;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,7 +18,6 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::domain::account::Authorization;
 use crate::domain::event::{Event, Reading, Says};
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::time::Timestamp;
@@ -27,6 +27,8 @@ use raw::{
     Map, Raw, Unusable, compact, fields_of, id_of, is_object, lenient, non_empty, raw_fields,
     shorten, text, unusable,
 };
+use tracked::Tracked;
+pub use tracked::tracked_types;
 
 /// Stripe's integers are JSON numbers, exact up to here.
 const LARGEST_CREATED: u64 = 1 << 53;
@@ -153,56 +155,6 @@ impl<'a, D> Envelope<'a, D> {
         let Self { id, object, event_type, created, livemode, account, api_version, data: _ } =
             self;
         Envelope { id, object, event_type, created, livemode, account, api_version, data }
-    }
-}
-
-/// What the tracked types report.
-#[derive(Clone, Copy)]
-enum Tracked {
-    Account,
-    Capability,
-    Authorization(Authorization),
-    Topup,
-    Transfer,
-    Payout,
-    Balance,
-}
-
-impl Tracked {
-    fn of_type(event_type: &str) -> Option<Self> {
-        Some(match event_type {
-            "account.updated" | "account.observed" => Self::Account,
-            "capability.updated" => Self::Capability,
-            "account.application.authorized" => Self::Authorization(Authorization::Granted),
-            "account.application.deauthorized" => Self::Authorization(Authorization::Revoked),
-            "topup.created" | "topup.succeeded" | "topup.failed" | "topup.canceled"
-            | "topup.reversed" | "topup.observed" => Self::Topup,
-            "transfer.created" | "transfer.updated" | "transfer.reversed" | "transfer.observed" => {
-                Self::Transfer
-            }
-            "payout.created"
-            | "payout.updated"
-            | "payout.canceled"
-            | "payout.paid"
-            | "payout.failed"
-            | "payout.reconciliation_completed"
-            | "payout.observed" => Self::Payout,
-            "balance.available" | "balance.observed" => Self::Balance,
-            _ => return None,
-        })
-    }
-
-    /// The `object` word that the event must carry.
-    fn object_word(self) -> &'static str {
-        match self {
-            Self::Account => "account",
-            Self::Capability => "capability",
-            Self::Authorization(_) => "application",
-            Self::Topup => "topup",
-            Self::Transfer => "transfer",
-            Self::Payout => "payout",
-            Self::Balance => "balance",
-        }
     }
 }
 

@@ -20,6 +20,7 @@ pub mod payout;
 pub mod topup;
 pub mod transfer;
 
+pub mod explain;
 pub mod fold;
 
 pub mod change;

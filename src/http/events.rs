@@ -9,6 +9,7 @@ use crate::http::error::ApiError;
 use crate::http::objects::{respond, slice};
 use crate::http::query::Query;
 use crate::http::{Handles, view};
+use crate::pipeline::explain::explain;
 use crate::store::EventFilter;
 
 pub(super) async fn events(
@@ -44,10 +45,9 @@ pub(super) async fn event(
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
     let livemode = Query::of(&request, &["livemode"])?.livemode(handles.livemode)?;
-    match handles.store.event(livemode, &id).await? {
-        Some(event) => respond(&request, &view::event(&event)),
-        None => Err(unknown(id)),
-    }
+    let Some(event) = handles.store.event(livemode, &id).await? else { return Err(unknown(id)) };
+    let explanation = explain(&handles.store, &event).await?;
+    respond(&request, &view::explained(&event, &explanation))
 }
 
 pub(super) async fn body(

@@ -36,6 +36,8 @@ use crate::token::Tokens;
 
 /// A replay carries many events; it may be larger than a delivery.
 const REPLAY_MAX_BODY_BYTES: usize = 32 << 20;
+/// A body that holds nothing but a reason.
+const REASON_MAX_BODY_BYTES: usize = 64 << 10;
 /// A client that does not send its request head in this time is disconnected.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -110,6 +112,7 @@ fn give_up_after(connection: &dyn Any, not_taking: Duration) {
 fn routes(config: &mut ServiceConfig, handles: &Handles) {
     let webhook_limit = PayloadConfig::new(handles.max_body_bytes);
     let replay_limit = PayloadConfig::new(REPLAY_MAX_BODY_BYTES);
+    let reason_limit = PayloadConfig::new(REASON_MAX_BODY_BYTES);
     config
         .service(post("/webhooks/stripe", webhook::receive).app_data(webhook_limit))
         .service(get("/v1/accounts", objects::accounts))
@@ -121,6 +124,7 @@ fn routes(config: &mut ServiceConfig, handles: &Handles) {
         .service(get("/v1/payouts", objects::payouts))
         .service(get("/v1/payouts/{id}", objects::payout))
         .service(get("/v1/balance", objects::balance))
+        .service(get("/v1/balance/history", objects::balance_history))
         .service(get("/v1/{kind}/{id}/history", objects::history))
         .service(get("/v1/events", events::events))
         .service(get("/v1/events/{id}", events::event))
@@ -129,6 +133,7 @@ fn routes(config: &mut ServiceConfig, handles: &Handles) {
         .service(get("/v1/changes/stream", changes::stream))
         .service(get("/v1/summary", events::summary))
         .service(post("/v1/replays", operate::replays).app_data(replay_limit))
+        .service(post("/v1/redrives", operate::redrives).app_data(reason_limit))
         .service(post("/v1/events/{id}/redrive", operate::redrive))
         .service(get("/healthz", health::alive))
         .service(get("/readyz", health::ready))

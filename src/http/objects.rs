@@ -161,19 +161,36 @@ pub(super) async fn history(
     let (plural, id) = path.into_inner();
     let named = Kind::ALL.into_iter().find(|kind| format!("{}s", kind.word()) == plural);
     let kind = named.filter(|&kind| kind != Kind::Balance).ok_or(ApiError::NoSuchPath)?;
+    history_of(&request, &handles, kind, &id).await
+}
+
+pub(super) async fn balance_history(
+    request: HttpRequest,
+    _: Reader,
+    handles: Data<Handles>,
+) -> Result<HttpResponse, ApiError> {
+    history_of(&request, &handles, Kind::Balance, "").await
+}
+
+async fn history_of(
+    request: &HttpRequest,
+    handles: &Handles,
+    kind: Kind,
+    id: &str,
+) -> Result<HttpResponse, ApiError> {
     let expected = names_owner(
         kind,
         &["limit", "cursor", "livemode"],
         &["account", "limit", "cursor", "livemode"],
     );
-    let query = Query::of(&request, expected)?;
-    let key = key(&query, &handles, kind, &id)?;
+    let query = Query::of(request, expected)?;
+    let key = key(&query, handles, kind, id)?;
     let told = told_history(&handles.store, &key).await?;
     if told.is_empty() {
         return Err(unknown(&key));
     }
 
-    let list = format!("history {} {plural} {id} {:?}", key.livemode, key.owner);
+    let list = format!("history {} {} {id} {:?}", key.livemode, kind.word(), key.owner);
     let start = match query.text("cursor") {
         None => 0,
         Some(text) => {
@@ -186,8 +203,8 @@ pub(super) async fn history(
     let is_last = start + page.len() >= told.len();
     let next = page.last().filter(|_| !is_last);
     let next = next.map(|told| cursor::encode(&list, &told.report.event_id));
-    let items = page.into_iter().map(|told| view::history_entry(&key, told)).collect();
-    respond(&request, &view::list(items, next, key.livemode))
+    let items = page.into_iter().map(view::history_entry).collect();
+    respond(request, &view::list(items, next, key.livemode))
 }
 
 /// Only payouts and balances belong to someone.

@@ -12,8 +12,9 @@ use crate::domain::Json;
 use crate::domain::account::{Account, AccountStatus, Facts};
 use crate::domain::change::{Visible, Watched};
 use crate::domain::event::Outcome;
+use crate::domain::explain;
 use crate::domain::fold::{Entry, State};
-use crate::domain::id::{Kind, ObjectKey};
+use crate::domain::id::Kind;
 use crate::domain::lifecycle::Step;
 use crate::domain::payout::PayoutStatus;
 use crate::domain::topup::TopupStatus;
@@ -72,6 +73,9 @@ pub fn object(object: &Object) -> Fields {
     }
     fields.put("livemode", object.key.livemode);
     state(&progress.state, &mut fields);
+    if let State::Account(account) = &progress.state {
+        fields.put("explanation", explain::account(account, progress.ambiguous));
+    }
     if progress.ambiguous {
         fields.put("ambiguous", true);
     }
@@ -164,7 +168,7 @@ fn words(capabilities: &std::collections::BTreeMap<String, Json>) -> Fields {
     fields
 }
 
-pub fn history_entry(key: &ObjectKey, told: &Told) -> Fields {
+pub fn history_entry(told: &Told) -> Fields {
     let Told { report, before, after, arrived_late } = told;
     let mut fields = Fields::new();
     fields
@@ -174,21 +178,23 @@ pub fn history_entry(key: &ObjectKey, told: &Told) -> Fields {
         .put("received_at", to_rfc3339(report.arrival.received_at))
         .put("source", &report.arrival.source)
         .put("step", step_word(after.step))
-        .put("arrived_late", arrived_late)
+        .put("arrived_late", arrived_late);
+    if after.ambiguous {
+        fields.put("ambiguous", true);
+    }
+    fields
         .put("status_before", before.as_ref().and_then(|entry| entry.state.status()))
         .put("status_after", after.state.status())
-        .put("changes", changes(key, before.as_ref(), after));
+        .put("changes", changes(before.as_ref(), after));
     fields
 }
 
 /// The fields that a report changed, each with its values before and after.
-fn changes(key: &ObjectKey, before: Option<&Entry>, after: &Entry) -> Fields {
+fn changes(before: Option<&Entry>, after: &Entry) -> Fields {
     let shown = |entry: &Entry| {
         let mut fields = Fields::new();
         state(&entry.state, &mut fields);
-        if key.kind == Kind::Account || entry.ambiguous {
-            fields.put("ambiguous", entry.ambiguous);
-        }
+        fields.put("ambiguous", entry.ambiguous);
         fields
     };
     let was = before.map(shown);
@@ -281,6 +287,13 @@ pub struct ChangeList<'a> {
 
 pub fn change_list<'a>(page: &ChangePage, epoch: &'a str, livemode: bool) -> ChangeList<'a> {
     ChangeList { data: page.items.iter().map(change).collect(), next: page.next, epoch, livemode }
+}
+
+/// An event, and in a sentence what it did or why it did nothing.
+pub fn explained(event: &EventRecord, explanation: &str) -> Fields {
+    let mut fields = self::event(event);
+    fields.put("explanation", explanation);
+    fields
 }
 
 pub fn summary(summary: &Summary, livemode: bool) -> Value {

@@ -1,8 +1,9 @@
 //! What happens to events, one file per stage.
 //!
 //! [`receive`] verifies a delivery and hands it over; [`commit`] gathers what is handed over into
-//! batches, one commit at a time; [`replay`] is the operator's way in. [`history`] answers how an
-//! object came to its status; [`portable`] moves events between stores.
+//! batches, one commit at a time; [`replay`] is the operator's way in, [`redrive`] tries
+//! what was parked again. [`history`] answers how an object came to its status, [`explain`] what an
+//! event did to it; [`portable`] moves events between stores.
 //!
 //! Replay, import and rebuild are given no client that could reach Stripe.
 //!
@@ -12,7 +13,9 @@ pub mod rules;
 
 pub mod commit;
 pub mod receive;
+pub mod redrive;
 pub mod replay;
 
+pub mod explain;
 pub mod history;
 pub mod portable;

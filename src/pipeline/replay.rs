@@ -77,13 +77,18 @@ impl Replayer {
     }
 
     /// Tries a parked event again.
-    pub async fn redrive(&self, livemode: bool, id: &str) -> Result<Receipt, ReplayError> {
+    pub async fn redrive(
+        &self,
+        livemode: bool,
+        id: &str,
+        dry_run: bool,
+    ) -> Result<Receipt, ReplayError> {
         let unknown = || ReplayError::UnknownEvents(vec![id.to_owned()]);
         let event = self.store.event(livemode, id).await?.ok_or_else(unknown)?;
         if event.outcome != crate::domain::event::Outcome::Parked {
             return Err(ReplayError::NotParked(id.to_owned()));
         }
-        let receipts = self.stored(livemode, vec![id.to_owned()], false).await?;
+        let receipts = self.stored(livemode, vec![id.to_owned()], dry_run).await?;
         receipts.into_iter().next().ok_or_else(unknown)
     }
 }

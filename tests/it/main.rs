@@ -27,10 +27,16 @@ mod crash;
 mod feed;
 /// Who follows the change feed through kill -9 ends with what the server shows.
 mod mirror;
+/// What is said, in a sentence, of events and accounts.
+mod explain;
+/// Histories: whole, recomputed, and with all that each report changed.
+mod history;
 /// What Stripe's own libraries make of a delivery, beside what we make of it.
 mod oracles;
 /// Every read: fields, filters, paging, partitions, history.
 mod reads;
+/// Parked events: how they are found, and how they are tried again.
+mod redrives;
 /// `bursar replay`: event files for a running server.
 mod replay_cli;
 /// Replays and redrives: what operators do.

@@ -476,7 +476,10 @@ fn a_list_shows_its_objects_as_a_read_does() {
         }
     }
     for event in app.read("/v1/events")["data"].as_array().unwrap() {
-        assert_eq!(*event, app.read(&format!("/v1/events/{}", event["id"].as_str().unwrap())));
+        let mut alone = app.read(&format!("/v1/events/{}", event["id"].as_str().unwrap()));
+        // Made for one event at a time: it looks at all that is known about the object.
+        alone.as_object_mut().unwrap().remove("explanation").unwrap();
+        assert_eq!(*event, alone);
     }
 }
 

@@ -119,7 +119,7 @@ impl TestApp {
 
     /// The last threads of a server that has just stopped may still be letting go of the store.
     #[track_caller]
-    fn open(&self) -> Embedded {
+    pub(crate) fn open(&self) -> Embedded {
         let deadline = clock::now().unix_seconds() + 30;
         loop {
             let options = Options { segment_bytes: SEGMENT_BYTES };

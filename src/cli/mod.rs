@@ -8,8 +8,10 @@ pub mod completions;
 pub mod demo;
 pub mod export;
 pub mod healthcheck;
+pub mod history;
 pub mod import;
 pub mod rebuild;
+pub mod redrive;
 pub mod replay;
 pub mod serve;
 pub mod token;
@@ -17,6 +19,7 @@ pub mod verify;
 
 mod client;
 mod meter;
+mod remote;
 mod settings;
 
 use std::path::{Path, PathBuf};
@@ -45,7 +48,9 @@ struct Arguments {
 enum Command {
     Serve(serve::Arguments),
     Demo(demo::Arguments),
+    History(history::Arguments),
     Replay(replay::Arguments),
+    Redrive(redrive::Arguments),
     Rebuild(rebuild::Arguments),
     Verify(verify::Arguments),
     Export(export::Arguments),
@@ -82,7 +87,9 @@ pub fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::History(arguments) => history::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Redrive(arguments) => redrive::run(&arguments),
         Command::Rebuild(arguments) => rebuild::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),

@@ -15,6 +15,11 @@ pub(super) struct SettingFlags {
 }
 
 impl SettingFlags {
+    /// Whether a flag or a variable gives this setting.
+    pub(super) fn gives(&self, name: &str) -> bool {
+        self.values.contains_key(name) || environment().contains_key(&name.to_ascii_uppercase())
+    }
+
     pub(super) fn gather(&self) -> Settings {
         let file = self.file.clone().or_else(|| environment().get("CONFIG").map(PathBuf::from));
         let mut environment = environment();

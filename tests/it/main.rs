@@ -31,6 +31,8 @@ mod mirror;
 mod explain;
 /// Histories: whole, recomputed, and with all that each report changed.
 mod history;
+/// `bursar history` and `bursar redrive`, which ask a running server.
+mod history_cli;
 /// What Stripe's own libraries make of a delivery, beside what we make of it.
 mod oracles;
 /// Every read: fields, filters, paging, partitions, history.

@@ -478,10 +478,12 @@ fn the_demo_plays_its_story_and_reaches_its_statuses() {
     assert!(left.is_empty(), "the demo leaves nothing behind: {left:?}");
 }
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 12] = [
     "serve",
     "demo",
+    "history",
     "replay",
+    "redrive",
     "rebuild",
     "verify",
     "export",

@@ -1,5 +1,3 @@
-#![expect(clippy::arithmetic_side_effects, reason = "small numbers of the tests' own")]
-
 use super::*;
 use crate::domain::Json;
 use crate::domain::account::{
@@ -7,7 +5,7 @@ use crate::domain::account::{
 };
 use crate::domain::balance::Balance;
 use crate::domain::event::{Arrival, Outcome, Report, Says};
-use crate::domain::fold::{fold, outcome};
+use crate::domain::fold::{State, fold, outcome};
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::lifecycle::Lifecycle;
 use crate::domain::payout::{Payout, PayoutStatus};
@@ -410,7 +408,7 @@ fn check_life(kind: Kind, life: &[Report]) {
         let entry = &folded.history[place];
         let before = place.checked_sub(1).map(|before| &folded.history[before].state);
         let moved = before.is_none_or(|before| *before != entry.state);
-        let (status, held) = (entry.state.status().unwrap(), before.and_then(|b| b.status()));
+        let (status, held) = (entry.state.status().unwrap(), before.and_then(State::status));
         if sentence.starts_with("Moved") {
             let named = format!("from {} to {status}", held.unwrap());
             assert!(moved && held != Some(status) && sentence.contains(&named), "{sentence}");

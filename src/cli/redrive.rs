@@ -1,0 +1,106 @@
+//! `bursar redrive`
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::cli::remote::{Caller, Remote, encoded};
+use crate::cli::{Failure, block_on};
+
+/// Try parked events again
+///
+/// After an upgrade that may understand them, bursar does this by itself; this command says what
+/// becomes of them now. It asks a running server.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  bursar redrive --all --dry-run --token $TOKEN\n  bursar redrive evt_1ABC evt_1DEF"
+)]
+pub struct Arguments {
+    /// Events to try again
+    #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+    ids: Vec<String>,
+    /// Try all parked events again
+    #[arg(long)]
+    all: bool,
+    /// Say what would become of them, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// What became of the events so far.
+#[derive(Default)]
+struct Tally {
+    outcomes: BTreeMap<String, usize>,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let mut tally = Tally::default();
+    block_on(async {
+        let caller = arguments.remote.caller()?;
+        if arguments.all {
+            all(&caller, arguments.dry_run, &mut tally).await
+        } else {
+            each(&caller, arguments, &mut tally).await
+        }
+    })?;
+    tally.report(arguments.dry_run)
+}
+
+async fn all(caller: &Caller, dry_run: bool, tally: &mut Tally) -> Result<(), Failure> {
+    let answer = caller.post("/v1/redrives", parameters(dry_run)).await?;
+    if !answer.is_success() {
+        return Err(Failure::Failed(answer.problem()));
+    }
+    let results = answer.json.get("results").and_then(Value::as_array);
+    for result in results.into_iter().flatten() {
+        let text = |name: &str| result.get(name).and_then(Value::as_str).unwrap_or_default();
+        tally.note(text("id"), text("outcome"));
+    }
+    Ok(())
+}
+
+async fn each(caller: &Caller, arguments: &Arguments, tally: &mut Tally) -> Result<(), Failure> {
+    for id in &arguments.ids {
+        let path = format!("/v1/events/{}/redrive", encoded(id));
+        let answer = caller.post(&path, parameters(arguments.dry_run)).await?;
+        match answer.status {
+            404 => tally.note(id, "unknown"),
+            409 => tally.note(id, "not parked"),
+            _ if answer.is_success() => tally.note(id, answer.text("outcome")),
+            _ => return Err(Failure::Failed(format!("{id}: {}", answer.problem()))),
+        }
+    }
+    Ok(())
+}
+
+fn parameters(dry_run: bool) -> &'static [(&'static str, &'static str)] {
+    if dry_run { &[("dry_run", "true")] } else { &[] }
+}
+
+impl Tally {
+    fn note(&mut self, id: &str, outcome: &str) {
+        println!("{id}  {outcome}");
+        *self.outcomes.entry(outcome.to_owned()).or_default() += 1;
+    }
+
+    fn report(&self, dry_run: bool) -> Result<(), Failure> {
+        let counts = self.outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}"));
+        let counts: Vec<String> = counts.collect();
+        let total: usize = self.outcomes.values().sum();
+        let done = if dry_run { "would try" } else { "tried" };
+        println!("{done} {total} events{}{}", if total > 0 { ": " } else { "" }, counts.join(", "));
+        if self.outcomes.contains_key("parked") {
+            eprintln!(
+                "those still parked cannot be used by this version either; GET /v1/events?outcome=parked says why"
+            );
+        }
+        match self.outcomes.get("unknown") {
+            None => Ok(()),
+            Some(count) => Err(Failure::Failed(format!(
+                "{count} of the events are not known there; --livemode looks in the other partition, and --url at another server"
+            ))),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The flags of commands that ask a running server, and what they need to ask it.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::cli::client::{Answer, Server};
+use crate::cli::settings::SettingFlags;
+use crate::cli::{Failure, healthcheck};
+use crate::config::Checker;
+
+/// What stands in a path as it is.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// Which server a command asks, and as whom.
+#[derive(clap::Args)]
+pub(super) struct Remote {
+    /// Server to call [env: `BURSAR_URL`] [default: the configured bind address]
+    #[arg(long)]
+    url: Option<String>,
+    /// Token to call it with [env: `BURSAR_TOKEN`]
+    #[arg(long)]
+    token: Option<String>,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+/// A server, the token to call it with, and the partition that was asked for.
+pub(super) struct Caller {
+    url: String,
+    server: Server,
+    token: Option<String>,
+    /// `None` is the server's own default.
+    livemode: Option<bool>,
+}
+
+impl Remote {
+    /// To be called within a runtime.
+    pub(super) fn caller(&self) -> Result<Caller, Failure> {
+        let settings = self.settings.gather();
+        let mut checker = Checker::new(&settings);
+        let url = match self.url.clone().or_else(|| checker.optional("url")) {
+            Some(url) => Some(url),
+            None => checker.bind().map(healthcheck::url),
+        };
+        let token = self.token.clone().or_else(|| checker.optional("token"));
+        let livemode = checker.livemode().filter(|_| self.settings.gives("livemode"));
+        checker.finish()?;
+        let url = url.ok_or(Failure::Said)?;
+        Ok(Caller { server: Server::new(&url)?, url, token, livemode })
+    }
+}
+
+impl Caller {
+    pub(super) async fn get(
+        &self,
+        path: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<Answer, Failure> {
+        let path = self.with_query(path, parameters);
+        let answer = self.server.get(&path, self.token.as_deref()).await;
+        allowed(answer.map_err(reachable_elsewhere)?)
+    }
+
+    pub(super) async fn post(
+        &self,
+        path: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<Answer, Failure> {
+        let path = self.with_query(path, parameters);
+        let bearer = format!("Bearer {}", self.token.as_deref().unwrap_or_default());
+        let answer = self.server.post(&path, ("Authorization", bearer), Vec::new()).await;
+        allowed(answer.map_err(reachable_elsewhere)?)
+    }
+
+    /// That the server does not know what it was asked for.
+    pub(super) fn unknown(&self, what: &str, remedy: &str) -> Failure {
+        let livemode = self.livemode.is_none_or(|livemode| livemode);
+        Failure::Failed(format!(
+            "{} knows no {what}; --livemode {} looks in the other partition{remedy}, and --url at another server",
+            self.url, !livemode
+        ))
+    }
+
+    fn with_query(&self, path: &str, parameters: &[(&str, &str)]) -> String {
+        let livemode = self.livemode.map(|livemode| format!("livemode={livemode}"));
+        let parameters =
+            parameters.iter().map(|(name, value)| format!("{name}={}", encoded(value)));
+        let parameters: Vec<String> = parameters.chain(livemode).collect();
+        let mark = if parameters.is_empty() { "" } else { "?" };
+        format!("{path}{mark}{}", parameters.join("&"))
+    }
+}
+
+/// An answer to a token that may ask this.
+fn allowed(answer: Answer) -> Result<Answer, Failure> {
+    match answer.status {
+        401 | 403 => Err(Failure::Failed(format!(
+            "{}; give such a token by --token or BURSAR_TOKEN",
+            answer.problem()
+        ))),
+        _ => Ok(answer),
+    }
+}
+
+fn reachable_elsewhere(failure: Failure) -> Failure {
+    match failure {
+        Failure::Failed(why) if why.contains("cannot be reached") => {
+            Failure::Failed(format!("{why} (--url or BURSAR_URL names another server)"))
+        }
+        other @ (Failure::Usage(_) | Failure::Failed(_) | Failure::Said) => other,
+    }
+}
+
+/// Text as a part of a path or query.
+pub(super) fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, ENCODED).to_string()
+}

@@ -27,6 +27,8 @@ mod crash;
 mod feed;
 /// Who follows the change feed through kill -9 ends with what the server shows.
 mod mirror;
+/// Documents that are made from the code's tables, or compared with them.
+mod docs;
 /// What is said, in a sentence, of events and accounts.
 mod explain;
 /// Histories: whole, recomputed, and with all that each report changed.

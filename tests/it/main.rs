@@ -23,18 +23,18 @@ mod changes;
 mod clients;
 /// kill -9 under load and during a start.
 mod crash;
-/// The change feed as a store gives it.
-mod feed;
-/// Who follows the change feed through kill -9 ends with what the server shows.
-mod mirror;
 /// Documents that are made from the code's tables, or compared with them.
 mod docs;
 /// What is said, in a sentence, of events and accounts.
 mod explain;
+/// The change feed as a store gives it.
+mod feed;
 /// Histories: whole, recomputed, and with all that each report changed.
 mod history;
 /// `bursar history` and `bursar redrive`, which ask a running server.
 mod history_cli;
+/// Who follows the change feed through kill -9 ends with what the server shows.
+mod mirror;
 /// What Stripe's own libraries make of a delivery, beside what we make of it.
 mod oracles;
 /// Every read: fields, filters, paging, partitions, history.

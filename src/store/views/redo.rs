@@ -7,7 +7,8 @@
 //! what changed, so that nothing is counted twice. Like sled's own files it outlives the process
 //! but not a loss of power, after which the views are not trusted anyway.
 //!
-//! A batch is its length and its CRC-32C, four bytes each, and a postcard list of rows.
+//! A batch is its length and its CRC-32C, and then its rows: the lengths of key and value, the
+//! largest of which stands for no value, key and value. Numbers are four bytes, little-endian.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -16,7 +17,7 @@ use std::path::Path;
 /// A row and what it holds from now on; `None`: there is no such row.
 pub(super) type Put = (Vec<u8>, Option<Vec<u8>>);
 
-const HEADER_BYTES: usize = 8;
+const NO_VALUE: u32 = u32::MAX;
 
 pub(super) struct Redo {
     file: File,
@@ -45,16 +46,18 @@ impl Redo {
     }
 
     pub(super) fn append(&mut self, batch: &[Put]) -> io::Result<()> {
-        let mut bytes = postcard::to_extend(batch, vec![0; HEADER_BYTES])
-            .map_err(|error| io::Error::other(error.to_string()))?;
-        let rows = bytes.split_off(HEADER_BYTES);
-        let length = u32::try_from(rows.len()).map_err(io::Error::other)?;
-        bytes.clear();
-        bytes.extend_from_slice(&length.to_le_bytes());
-        bytes.extend_from_slice(&crc32c::crc32c(&rows).to_le_bytes());
-        bytes.extend_from_slice(&rows);
-        self.file.write_all(&bytes)?;
-        self.bytes += bytes.len();
+        let mut rows = Vec::new();
+        for (key, value) in batch {
+            rows.extend_from_slice(&length(key)?.to_le_bytes());
+            let value_length = value.as_deref().map_or(Ok(NO_VALUE), length)?;
+            rows.extend_from_slice(&value_length.to_le_bytes());
+            rows.extend_from_slice(key);
+            rows.extend_from_slice(value.as_deref().unwrap_or_default());
+        }
+        let header = [length(&rows)?.to_le_bytes(), crc32c::crc32c(&rows).to_le_bytes()];
+        self.file.write_all(header.as_flattened())?;
+        self.file.write_all(&rows)?;
+        self.bytes += rows.len();
         Ok(())
     }
 
@@ -71,14 +74,41 @@ impl Redo {
     }
 }
 
+fn length(bytes: &[u8]) -> io::Result<u32> {
+    u32::try_from(bytes.len()).map_err(io::Error::other)
+}
+
 fn first_batch(bytes: &[u8]) -> Option<(Vec<Put>, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (checksum, rest) = rest.split_first_chunk::<4>()?;
-    let (rows, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+    let (mut rows, rest) = taken(rest, u32::from_le_bytes(*length))?;
     if crc32c::crc32c(rows) != u32::from_le_bytes(*checksum) {
         return None;
     }
-    Some((postcard::from_bytes(rows).ok()?, rest))
+    let mut batch = Vec::new();
+    while !rows.is_empty() {
+        let put;
+        (put, rows) = first_row(rows)?;
+        batch.push(put);
+    }
+    Some((batch, rest))
+}
+
+fn first_row(bytes: &[u8]) -> Option<(Put, &[u8])> {
+    let (key_length, rest) = bytes.split_first_chunk::<4>()?;
+    let (value_length, rest) = rest.split_first_chunk::<4>()?;
+    let (key, rest) = taken(rest, u32::from_le_bytes(*key_length))?;
+    match u32::from_le_bytes(*value_length) {
+        NO_VALUE => Some(((key.to_vec(), None), rest)),
+        length => {
+            let (value, rest) = taken(rest, length)?;
+            Some(((key.to_vec(), Some(value.to_vec())), rest))
+        }
+    }
+}
+
+fn taken(bytes: &[u8], length: u32) -> Option<(&[u8], &[u8])> {
+    bytes.split_at_checked(usize::try_from(length).ok()?)
 }
 
 #[cfg(test)]

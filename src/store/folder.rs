@@ -3,7 +3,7 @@
 //! `LOCK` is held as long as the store is open. `FORMAT` names the layout. `OPENED` holds the
 //! machine's boot id while the store is open and `closed` after an orderly end: sled's files are
 //! only trusted when no power loss can lie between their writing and now. `IDENTITY` tells this
-//! store from every other one.
+//! store from every other one. `RULES` says by which rules parked events were last read.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -101,6 +101,16 @@ impl Folder {
             }
             Err(error) => Err(failed(&path, &error)),
         }
+    }
+
+    /// Whether parked events were already read by these rules.
+    pub(super) fn knows_rules(&self, version: u32) -> bool {
+        let noted = fs::read_to_string(self.path.join("RULES")).unwrap_or_default();
+        noted == version.to_string()
+    }
+
+    pub(super) fn note_rules(&self, version: u32) -> Result<(), StoreError> {
+        write_synced(&self.path, "RULES", &version.to_string())
     }
 
     /// Whether the views were last written by a process that a power loss cannot have followed,

@@ -61,8 +61,11 @@ pub enum RecordKind {
     Event,
     /// A stored event came again with other content. Names the event; the body is empty.
     ConflictingRedelivery,
-    /// An operator had a stored event applied again. Names the event; the body is empty.
+    /// A parked event was read again, and could be used. Names the event; the body is empty.
     Redrive,
+    /// An event on its first arrival that could not be used then. It stays parked until a redrive,
+    /// so that what follows from it takes its place where the redrive stands.
+    ParkedEvent,
 }
 
 impl RecordKind {
@@ -72,11 +75,19 @@ impl RecordKind {
             Self::Event => 1,
             Self::ConflictingRedelivery => 2,
             Self::Redrive => 3,
+            Self::ParkedEvent => 4,
+        }
+    }
+
+    pub fn is_event(self) -> bool {
+        match self {
+            Self::Event | Self::ParkedEvent => true,
+            Self::ConflictingRedelivery | Self::Redrive => false,
         }
     }
 
     fn from_code(code: u8) -> Option<Self> {
-        [Self::Event, Self::ConflictingRedelivery, Self::Redrive]
+        [Self::Event, Self::ConflictingRedelivery, Self::Redrive, Self::ParkedEvent]
             .into_iter()
             .find(|kind| kind.code() == code)
     }

@@ -77,7 +77,11 @@ impl<'a> Update<'a> {
     pub(super) fn record(&mut self, position: Position, record: &Record) -> Result<(), StoreError> {
         match record.kind {
             RecordKind::Event => {
-                let event = self.read(record)?;
+                let event = in_partition(self.read(record)?, record.livemode);
+                self.event(Header::of(record), position, event)?;
+            }
+            RecordKind::ParkedEvent => {
+                let event = still_parked(in_partition(self.read(record)?, record.livemode));
                 self.event(Header::of(record), position, event)?;
             }
             RecordKind::ConflictingRedelivery => {
@@ -118,7 +122,7 @@ impl<'a> Update<'a> {
         }))
     }
 
-    /// Folds a new event and says what became of it.
+    /// Folds a new event of this partition and says what became of it.
     pub(super) fn event(
         &mut self,
         header: Header,
@@ -129,11 +133,6 @@ impl<'a> Update<'a> {
         let (Application { outcome, previous, change }, object, reason) = match event.reading {
             Reading::Ignored => (nothing(Outcome::Ignored), None, None),
             Reading::Parked { reason } => (nothing(Outcome::Parked), None, Some(reason)),
-            // Its object would lie where no read of the event's partition looks.
-            Reading::Report { object, .. } if object.livemode != header.livemode => {
-                let reason = "`livemode` is not that of the partition".to_owned();
-                (nothing(Outcome::Parked), None, Some(reason))
-            }
             Reading::Report { object, created, says } => {
                 let report = report(&header, &event.id, &event.event_type, created, says);
                 (self.apply(&object, report)?, Some(object), None)
@@ -196,7 +195,7 @@ impl<'a> Update<'a> {
             return Ok(None);
         }
         let stored = self.journal_record(event.position)?;
-        let read = self.read(&stored)?;
+        let read = in_partition(self.read(&stored)?, livemode);
         let Reading::Report { object, created, says } = read.reading else {
             return Ok(Some(Outcome::Parked));
         };
@@ -374,6 +373,30 @@ impl<'a> Update<'a> {
     pub(super) fn finish(self) -> Pending {
         self.pending
     }
+}
+
+/// Parks an event whose object would lie where no read of the event's partition looks.
+pub(super) fn in_partition(event: Event, livemode: bool) -> Event {
+    match &event.reading {
+        Reading::Report { object, .. } if object.livemode != livemode => {
+            parked(event, "`livemode` is not that of the partition")
+        }
+        Reading::Report { .. } | Reading::Ignored | Reading::Parked { .. } => event,
+    }
+}
+
+/// Keeps an event parked that could be used by now: a redrive has to say so.
+fn still_parked(event: Event) -> Event {
+    match event.reading {
+        Reading::Parked { .. } => event,
+        Reading::Report { .. } | Reading::Ignored => {
+            parked(event, "it could not be used when it came; redrive it")
+        }
+    }
+}
+
+fn parked(event: Event, reason: &str) -> Event {
+    Event { reading: Reading::Parked { reason: reason.to_owned() }, ..event }
 }
 
 /// A report read back from the journal.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bursar::clock;
-use bursar::domain::event::{Event, Reading};
+use bursar::domain::event::{Event, Outcome, Reading};
 use bursar::domain::time::Timestamp;
 use bursar::pipeline::receive::incoming;
 use bursar::pipeline::rules::StripeRules;
@@ -18,6 +18,8 @@ use crate::support::events::{event, payout, topup};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+const OPTIONS: Options = Options { segment_bytes: 1 << 20 };
 
 /// Stripe's rules, which may have to learn first how to read anything at all.
 struct Learning {
@@ -60,6 +62,15 @@ impl Opened {
         Self { folder, rules, store }
     }
 
+    async fn rebuilt(self) -> Self {
+        let Self { folder, rules, store } = self;
+        store.close().await.unwrap();
+        drop(store);
+        Embedded::rebuild(folder.path(), OPTIONS, &*rules, &mut |_| {}).unwrap();
+        let store = open(&folder, &rules);
+        Self { folder, rules, store }
+    }
+
     async fn commit(&self, events: &[Value]) {
         let incoming = events.iter().map(|event| {
             let body = event.to_string();
@@ -79,9 +90,8 @@ impl Opened {
 }
 
 fn open(folder: &TempDir, rules: &Arc<Learning>) -> Arc<Embedded> {
-    let options = Options { segment_bytes: 1 << 20 };
     let rules = Arc::clone(rules);
-    Arc::new(Embedded::open(folder.path(), options, rules, &mut |_| {}).unwrap())
+    Arc::new(Embedded::open(folder.path(), OPTIONS, rules, &mut |_| {}).unwrap())
 }
 
 fn ids(entries: &[ChangeRecord]) -> Vec<&str> {
@@ -124,6 +134,63 @@ async fn a_dry_run_of_a_redrive_announces_nothing() {
     opened.store.redrive(false, vec![id(&parked).to_owned()], true).await.unwrap();
     assert_eq!(opened.entries().await, []);
     assert_eq!(opened.newest().await, 1);
+}
+
+/// A store with one parked event and a later one that was used, opened again by rules that have
+/// learned to use both.
+async fn upgraded() -> (Opened, [Value; 2]) {
+    let opened = Opened::new(false);
+    let events = [topup("tu_1", "created", "pending"), topup("tu_2", "created", "pending")];
+    opened.commit(&events[..1]).await;
+    opened.rules.learned.store(true, Ordering::Relaxed);
+    opened.commit(&events[1..]).await;
+    std::fs::write(opened.folder.path().join("RULES"), "0").unwrap();
+    (opened.again().await, events)
+}
+
+#[tokio::test]
+async fn an_upgrade_reads_parked_events_again_and_announces_them_where_it_did() {
+    let (opened, [parked, next]) = upgraded().await;
+    let event = opened.store.event(false, id(&parked)).await.unwrap().unwrap();
+    assert_eq!((event.outcome, event.reason), (Outcome::Applied, None));
+    let entries = opened.entries().await;
+    assert_eq!(ids(&entries), [id(&next), id(&parked)]);
+    assert_eq!(entries[1].sequence, opened.newest().await);
+    assert_eq!(opened.store.summary(false).await.unwrap().oldest_parked, None);
+
+    let again = opened.again().await;
+    assert_eq!(again.newest().await, entries[1].sequence, "once is enough");
+}
+
+#[tokio::test]
+async fn a_rebuild_gives_the_feed_that_readers_saw_whatever_the_rules_have_learned_since() {
+    let (opened, [parked, next]) = upgraded().await;
+    let before = opened.entries().await;
+    assert_eq!(opened.store.check(10, &mut |_| {}).unwrap().differences, [""; 0]);
+    let opened = opened.rebuilt().await;
+    assert_eq!(opened.entries().await, before);
+
+    // Without the redrive the event stays parked: readers are past its place.
+    let opened = Opened::new(false);
+    opened.commit(&[parked.clone()]).await;
+    opened.rules.learned.store(true, Ordering::Relaxed);
+    opened.commit(&[next.clone()]).await;
+    let opened = opened.rebuilt().await;
+    let event = opened.store.event(false, id(&parked)).await.unwrap().unwrap();
+    assert_eq!(event.outcome, Outcome::Parked);
+    assert!(event.reason.unwrap().contains("redrive"));
+    assert_eq!(ids(&opened.entries().await), [id(&next)]);
+}
+
+#[tokio::test]
+async fn what_an_upgrade_still_cannot_use_stays_parked() {
+    let opened = Opened::new(false);
+    opened.commit(&[topup("tu_1", "created", "pending")]).await;
+    std::fs::write(opened.folder.path().join("RULES"), "0").unwrap();
+    let opened = opened.again().await;
+    assert_eq!(opened.newest().await, 1);
+    assert!(opened.store.summary(false).await.unwrap().oldest_parked.is_some());
+    assert_ne!(std::fs::read_to_string(opened.folder.path().join("RULES")).unwrap(), "0");
 }
 
 #[tokio::test]

@@ -5,13 +5,13 @@ use std::io::ErrorKind;
 use std::sync::PoisonError;
 
 use crate::clock;
-use crate::domain::event::{Event, Outcome};
+use crate::domain::event::{Event, Outcome, Reading};
 use crate::domain::time::Timestamp;
 use crate::store::embedded::upkeep::catch_up;
 use crate::store::embedded::{Inner, Writer, unpack};
 use crate::store::journal::{AppendError, Draft, Position};
 use crate::store::record::{PackedBody, RecordKind};
-use crate::store::update::{Header, Redrive, Update};
+use crate::store::update::{Header, Redrive, Update, in_partition};
 use crate::store::{Incoming, Receipt, StoreError};
 
 impl Inner {
@@ -201,6 +201,7 @@ impl Sorted {
     fn add(&mut self, incoming: Incoming) {
         let Incoming { event, livemode, received_at, source, body, conflicting_redelivery } =
             incoming;
+        let event = in_partition(event, livemode);
         let name = (livemode, event.id.clone());
         self.new.insert(name.clone(), self.records.len());
         self.places.push(Place::New);
@@ -208,7 +209,7 @@ impl Sorted {
             received_at: received_at.0,
             recorded_at: self.recorded_at.0,
             livemode,
-            kind: RecordKind::Event,
+            kind: kind_of(&event),
             source: source.clone(),
             event_id: event.id.clone(),
             body,
@@ -260,6 +261,13 @@ fn append(writer: &mut Writer, records: Vec<Draft>) -> Result<Vec<(u64, Position
             reason
         }
     })
+}
+
+fn kind_of(event: &Event) -> RecordKind {
+    match event.reading {
+        Reading::Parked { .. } => RecordKind::ParkedEvent,
+        Reading::Report { .. } | Reading::Ignored => RecordKind::Event,
+    }
 }
 
 /// A record about an event stored earlier.

@@ -20,7 +20,7 @@ use crate::domain::id::{Kind, ObjectKey};
 use crate::store::embedded::upkeep::{catch_up, rebuilt_views};
 use crate::store::folder::Folder;
 use crate::store::journal::{Journal, JournalError, JournalReader};
-use crate::store::record::{PackedBody, RecordKind};
+use crate::store::record::PackedBody;
 use crate::store::update::stored_report;
 use crate::store::views::{self, Views};
 use crate::store::{
@@ -107,6 +107,7 @@ impl Embedded {
             writer: Mutex::new(Writer { journal, behind: false, stopped: None }),
         };
         catch_up(&inner.views, &inner.journal, &*inner.rules, progress)?;
+        inner.retry_parked()?;
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -172,7 +173,7 @@ impl Inner {
         let (mut events, mut bytes) = (Vec::new(), 0);
         for read in self.journal.scan(from) {
             let (_, record) = read?;
-            if record.kind == RecordKind::Event {
+            if record.kind.is_event() {
                 let body = unpack(&record.body)?;
                 bytes += body.len();
                 let event = self.views.event(record.livemode, record.sequence)?;

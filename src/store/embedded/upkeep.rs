@@ -2,16 +2,18 @@
 
 use std::path::Path;
 
+use crate::domain::event::Outcome;
 use crate::store::embedded::{Embedded, Inner, Options, Progress, open_journal, trusted_views};
 use crate::store::folder::Folder;
 use crate::store::journal::JournalReader;
-use crate::store::record::RecordKind;
 use crate::store::update::Update;
 use crate::store::views::{self, Views};
 use crate::store::{Rules, StoreError};
 
 /// Journal records that are folded before they are written.
 const RECORDS_PER_WRITE: u64 = 1_000;
+/// Parked events that are read again in one commit.
+const EVENTS_PER_RETRY: usize = 100;
 
 impl Embedded {
     /// Recomputes all views and puts them in the place of the old ones.
@@ -49,7 +51,7 @@ impl Embedded {
         for read in journal.scan(None) {
             let (position, record) = read?;
             verified.records += 1;
-            if record.kind != RecordKind::Event {
+            if !record.kind.is_event() {
                 continue;
             }
             verified.events += 1;
@@ -76,6 +78,34 @@ impl Embedded {
         verified.derived_rows = check.rows;
         verified.faults.extend(check.differences);
         Ok(verified)
+    }
+}
+
+impl Inner {
+    /// Reads parked events again when these rules have not done so yet: a newer version may be
+    /// able to use what an older one could not.
+    pub(super) fn retry_parked(&self) -> Result<(), StoreError> {
+        if self.folder.knows_rules(views::VIEWS_VERSION) {
+            return Ok(());
+        }
+        let (mut tried, mut used) = (0, 0);
+        for livemode in [false, true] {
+            let parked = self.views.parked(livemode)?;
+            for sequences in parked.chunks(EVENTS_PER_RETRY) {
+                let events = sequences.iter().map(|&sequence| self.views.event(livemode, sequence));
+                let ids = events.filter_map(|event| {
+                    event.map(|event| event.map(|event| event.record.id.clone())).transpose()
+                });
+                let ids = ids.collect::<Result<Vec<_>, _>>()?;
+                let receipts = self.redrive(livemode, &ids, false)?;
+                tried += receipts.len();
+                used += receipts.iter().filter(|it| it.outcome != Outcome::Parked).count();
+            }
+        }
+        if tried > 0 {
+            tracing::info!(tried, used, "read parked events again, as this version may know more");
+        }
+        self.folder.note_rules(views::VIEWS_VERSION)
     }
 }
 

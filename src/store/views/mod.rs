@@ -169,20 +169,26 @@ impl Views {
     }
 
     fn oldest_parked(&self, livemode: bool) -> Result<Option<Timestamp>, StoreError> {
-        let held: BTreeMap<u64, Option<Timestamp>> = self.writer.gather(|all, held| {
-            BTreeMap::extend(all, &held.of(livemode).parked);
-        });
-        let held_parked = held.iter().find_map(|(&sequence, at)| at.map(|at| (sequence, at)));
-        for row in self.rows.parked(livemode) {
-            let (sequence, received_at) = row?;
-            if held.contains_key(&sequence) {
-                continue;
-            }
-            let stored = (sequence, received_at);
-            let oldest = held_parked.map_or(stored, |held| held.min(stored));
-            return Ok(Some(oldest.1));
-        }
-        Ok(held_parked.map(|(_, received_at)| received_at))
+        let held = self.held_parked(livemode);
+        let mut stored = self.rows.parked(livemode);
+        let stored = stored.find(|row| row.as_ref().map_or(true, |row| !held.contains_key(&row.0)));
+        let held = held.into_iter().find_map(|(sequence, at)| at.map(|at| (sequence, at)));
+        let oldest = held.into_iter().chain(stored.transpose()?).min();
+        Ok(oldest.map(|(_, received_at)| received_at))
+    }
+
+    /// Sequences of all parked events, the oldest first.
+    pub fn parked(&self, livemode: bool) -> Result<Vec<u64>, StoreError> {
+        let held = self.held_parked(livemode);
+        let stored = self.rows.parked(livemode).collect::<Result<Vec<_>, _>>()?;
+        let mut all: BTreeMap<_, _> =
+            stored.into_iter().map(|(sequence, at)| (sequence, Some(at))).collect();
+        all.extend(held);
+        Ok(all.into_iter().filter_map(|(sequence, at)| at.map(|_| sequence)).collect())
+    }
+
+    fn held_parked(&self, livemode: bool) -> BTreeMap<u64, Option<Timestamp>> {
+        self.writer.gather(|all, held| BTreeMap::extend(all, &held.of(livemode).parked))
     }
 
     pub fn objects(

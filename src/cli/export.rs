@@ -35,9 +35,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         })?;
         Box::new(file)
     });
-    let mut meter = Meter::new("events exported");
+    let mut meter = Meter::default();
     let count = block_on(async {
-        let count = portable::export(&store, &mut out, &mut |count| meter.at(count)).await;
+        let count =
+            portable::export(&store, &mut out, &mut |count| meter.count("events exported", count))
+                .await;
         store.close().await?;
         count.map_err(|error| Failure::Failed(error.to_string()))
     })?;

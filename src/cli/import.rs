@@ -37,19 +37,19 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     for path in &arguments.files {
         readers.push((path, open(path)?));
     }
-    let mut recovering = Meter::new("recovering");
-    let opened = Embedded::open(&folder, Options::default(), Arc::new(StripeRules), &mut |count| {
-        recovering.at(count);
+    let mut recovering = Meter::default();
+    let opened = Embedded::open(&folder, Options::default(), Arc::new(StripeRules), &mut |at| {
+        recovering.at(at);
     });
     let store: SharedStore = Arc::new(opened?);
     recovering.clear();
 
     let defaults = Defaults { now: clock::now(), livemode: livemode.unwrap_or(true) };
-    let mut meter = Meter::new("events imported");
+    let mut meter = Meter::default();
     let mut total = Imported::default();
     let result = block_on(async {
         for (path, reader) in readers {
-            let mut progress = |count| meter.at(count);
+            let mut progress = |count| meter.count("events imported", count);
             portable::import(&store, reader, &defaults, &mut total, &mut progress)
                 .await
                 .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;

@@ -2,41 +2,58 @@
 
 use std::io::IsTerminal;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+
+use crate::store::embedded::At;
 
 /// On no terminal, one line for every this many.
 const LINE_EVERY: u64 = 100_000;
 
 #[derive(Default)]
 pub(super) struct Meter {
-    what: &'static str,
+    stage: &'static str,
     bar: Option<ProgressBar>,
     next_line: u64,
 }
 
 impl Meter {
-    pub(super) fn new(what: &'static str) -> Self {
-        Self { what, bar: None, next_line: LINE_EVERY }
+    pub(super) fn count(&mut self, what: &'static str, done: u64) {
+        self.at(At { stage: what, done, total: None });
     }
 
-    pub(super) fn at(&mut self, count: u64) {
+    pub(super) fn at(&mut self, at: At) {
+        if self.stage != at.stage {
+            self.finish();
+            *self = Self { stage: at.stage, bar: None, next_line: LINE_EVERY };
+        }
         if std::io::stderr().is_terminal() {
-            let bar = self.bar.get_or_insert_with(|| {
-                let style = ProgressStyle::with_template("{spinner} {msg} {human_pos} ({per_sec})");
-                ProgressBar::new_spinner()
-                    .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
-                    .with_message(self.what)
-            });
-            bar.set_position(count);
-        } else if count >= self.next_line {
-            eprintln!("{}: {count}", self.what);
-            self.next_line = count + LINE_EVERY;
+            self.bar.get_or_insert_with(|| bar(at)).set_position(at.done);
+        } else if at.done >= self.next_line {
+            let of = at.total.map(|total| format!(" of {}", HumanCount(total)));
+            eprintln!("{}: {}{}", at.stage, HumanCount(at.done), of.unwrap_or_default());
+            self.next_line = at.done + LINE_EVERY;
         }
     }
 
     pub(super) fn clear(self) {
-        if let Some(bar) = self.bar {
+        self.finish();
+    }
+
+    fn finish(&self) {
+        if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
     }
+}
+
+fn bar(at: At) -> ProgressBar {
+    let (bar, template) = match at.total {
+        Some(total) => (
+            ProgressBar::new(total),
+            "{msg} {bar:30} {human_pos} of {human_len} ({per_sec}, {eta})",
+        ),
+        None => (ProgressBar::new_spinner(), "{spinner} {msg} {human_pos} ({per_sec})"),
+    };
+    let style = ProgressStyle::with_template(template);
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(at.stage)
 }

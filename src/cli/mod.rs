@@ -132,9 +132,9 @@ fn store_folder(flags: &SettingFlags) -> Result<(PathBuf, Settings), Failure> {
 /// Opens a store that must exist.
 fn open_store(folder: &Path) -> Result<Embedded, Failure> {
     must_exist(folder)?;
-    let mut meter = Meter::new("recovering");
+    let mut meter = Meter::default();
     let store =
-        Embedded::open(folder, Options::default(), Arc::new(StripeRules), &mut |n| meter.at(n))?;
+        Embedded::open(folder, Options::default(), Arc::new(StripeRules), &mut |at| meter.at(at))?;
     meter.clear();
     Ok(store)
 }

@@ -24,10 +24,10 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (folder, _) = store_folder(&arguments.settings)?;
-    let mut meter = Meter::new("records folded");
+    let mut meter = Meter::default();
     if arguments.check {
         let store = open_store(&folder)?;
-        let check = store.check(SHOWN, &mut |count| meter.at(count))?;
+        let check = store.check(SHOWN, &mut |at| meter.at(at))?;
         meter.clear();
         return if check.differences.is_empty() {
             println!("{} derived rows compared: no differences", check.rows);
@@ -42,7 +42,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     must_exist(&folder)?;
     let records =
-        Embedded::rebuild(&folder, Options::default(), &StripeRules, &mut |count| meter.at(count))?;
+        Embedded::rebuild(&folder, Options::default(), &StripeRules, &mut |at| meter.at(at))?;
     meter.clear();
     println!("rebuilt everything derived from {records} journal records");
     Ok(())

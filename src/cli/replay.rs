@@ -233,7 +233,7 @@ fn body_of(events: &[&Event]) -> Vec<u8> {
 
 impl Tally {
     fn new(events: usize) -> Self {
-        Self { events, meter: Meter::new("events delivered"), ..Self::default() }
+        Self { events, ..Self::default() }
     }
 
     fn delivered(&self) -> usize {
@@ -242,7 +242,8 @@ impl Tally {
 
     fn count(&mut self, outcome: &str) {
         *self.outcomes.entry(outcome.to_owned()).or_default() += 1;
-        self.meter.at(u64::try_from(self.delivered()).unwrap_or(u64::MAX));
+        let done = u64::try_from(self.delivered()).unwrap_or(u64::MAX);
+        self.meter.count("events delivered", done);
     }
 
     /// An event that is not taken is noted; a server that takes none ends the replay.

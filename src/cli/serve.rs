@@ -37,9 +37,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let settings = arguments.settings.gather();
     let start = check(&settings)?;
     settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    let mut meter = Meter::new("recovering");
+    let mut meter = Meter::default();
     let rules = Arc::new(StripeRules);
-    let store = Embedded::open(&start.folder, Options::default(), rules, &mut |n| meter.at(n))?;
+    let store = Embedded::open(&start.folder, Options::default(), rules, &mut |at| meter.at(at))?;
     meter.clear();
 
     let address =

@@ -18,8 +18,8 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (folder, _) = store_folder(&arguments.settings)?;
     let store = open_store(&folder)?;
-    let mut meter = Meter::new("records checked");
-    let verified = store.verify(SHOWN, &mut |count| meter.at(count))?;
+    let mut meter = Meter::default();
+    let verified = store.verify(SHOWN, &mut |at| meter.at(at))?;
     meter.clear();
     println!(
         "{} journal records, {} events ({} bytes of bodies), {} derived rows",

@@ -163,6 +163,11 @@ impl Journal {
         })
     }
 
+    /// The last record's sequence; 0 when there is none.
+    pub fn newest(&self) -> u64 {
+        self.next_sequence() - 1
+    }
+
     /// The sequence number that the next record will get.
     pub fn next_sequence(&self) -> u64 {
         self.end.sequence

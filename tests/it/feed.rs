@@ -172,9 +172,9 @@ async fn a_rebuild_gives_the_feed_that_readers_saw_whatever_the_rules_have_learn
 
     // Without the redrive the event stays parked: readers are past its place.
     let opened = Opened::new(false);
-    opened.commit(&[parked.clone()]).await;
+    opened.commit(std::slice::from_ref(&parked)).await;
     opened.rules.learned.store(true, Ordering::Relaxed);
-    opened.commit(&[next.clone()]).await;
+    opened.commit(std::slice::from_ref(&next)).await;
     let opened = opened.rebuilt().await;
     let event = opened.store.event(false, id(&parked)).await.unwrap().unwrap();
     assert_eq!(event.outcome, Outcome::Parked);

@@ -85,7 +85,8 @@ impl Inner {
             return Err(failure);
         }
         if writer.behind {
-            catch_up(&self.views, &self.journal, &*self.rules, &mut |_| {})?;
+            let newest = writer.journal.newest();
+            catch_up(&self.views, (&self.journal, newest), &*self.rules, &mut |_| {})?;
             self.caught_up(writer);
         }
         Ok(())
@@ -95,7 +96,7 @@ impl Inner {
     /// see a sequence before the ones below it.
     fn caught_up(&self, writer: &mut Writer) {
         writer.behind = false;
-        let newest = writer.journal.next_sequence() - 1;
+        let newest = writer.journal.newest();
         self.newest.send_if_modified(|known| std::mem::replace(known, newest) != newest);
     }
 

@@ -68,8 +68,18 @@ struct Writer {
     stopped: Option<StoreError>,
 }
 
-/// Told how many journal records a long work has done.
-pub type Progress<'a> = &'a mut dyn FnMut(u64);
+/// How far a long work has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    /// What is counted, such as `records folded`; a work can have several stages.
+    pub stage: &'static str,
+    pub done: u64,
+    /// Where that is known.
+    pub total: Option<u64>,
+}
+
+/// Told now and then.
+pub type Progress<'a> = &'a mut dyn FnMut(At);
 
 impl Embedded {
     /// Opens the store, or makes it. Views that cannot be trusted are made anew.
@@ -92,10 +102,10 @@ impl Embedded {
         let reader = journal.reader();
         let views = match views {
             Some((views, _)) => views,
-            None => rebuilt_views(&folder, &reader, &*rules, progress)?,
+            None => rebuilt_views(&folder, &journal, &*rules, progress)?,
         };
         folder.note_opened()?;
-        let newest = watch::Sender::new(journal.next_sequence() - 1);
+        let newest = watch::Sender::new(journal.newest());
         let inner = Inner {
             // What other rules made of the same events cannot be followed across either.
             epoch: format!("{}-{}", folder.identity()?, views::VIEWS_VERSION),
@@ -106,7 +116,8 @@ impl Embedded {
             rules,
             writer: Mutex::new(Writer { journal, behind: false, stopped: None }),
         };
-        catch_up(&inner.views, &inner.journal, &*inner.rules, progress)?;
+        let newest = *inner.newest.borrow();
+        catch_up(&inner.views, (&inner.journal, newest), &*inner.rules, progress)?;
         inner.retry_parked()?;
         Ok(Self { inner: Arc::new(inner) })
     }

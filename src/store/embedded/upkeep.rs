@@ -3,15 +3,16 @@
 use std::path::Path;
 
 use crate::domain::event::Outcome;
-use crate::store::embedded::{Embedded, Inner, Options, Progress, open_journal, trusted_views};
+use crate::store::embedded::{At, Embedded, Inner, Options, Progress, open_journal, trusted_views};
 use crate::store::folder::Folder;
-use crate::store::journal::JournalReader;
+use crate::store::journal::{Journal, JournalReader};
 use crate::store::update::Update;
 use crate::store::views::{self, Views};
 use crate::store::{Rules, StoreError};
 
 /// Journal records that are folded before they are written.
 const RECORDS_PER_WRITE: u64 = 1_000;
+const ROWS_PER_REPORT: u64 = 10_000;
 /// Parked events that are read again in one commit.
 const EVENTS_PER_RETRY: usize = 100;
 
@@ -25,11 +26,11 @@ impl Embedded {
     ) -> Result<u64, StoreError> {
         let folder = Folder::open(path)?;
         let journal = open_journal(&folder, options, trusted_views(&folder).as_ref())?;
-        let views = rebuilt_views(&folder, &journal.reader(), rules, progress)?;
+        let views = rebuilt_views(&folder, &journal, rules, progress)?;
         views.flush()?;
         drop(views);
         folder.note_closed()?;
-        Ok(journal.next_sequence() - 1)
+        Ok(journal.newest())
     }
 
     /// Recomputes all views beside the ones in use and names what differs, up to `most`.
@@ -37,8 +38,9 @@ impl Embedded {
         let Inner { folder, views, journal, rules, .. } = &*self.inner;
         folder.delete_new_views()?;
         let recomputed = Views::open(&folder.new_views())?;
-        catch_up(&recomputed, journal, &**rules, progress)?;
-        let check = compare(views, &recomputed, most)?;
+        let newest = *self.inner.newest.borrow();
+        catch_up(&recomputed, (journal, newest), &**rules, progress)?;
+        let check = compare(views, &recomputed, most, progress)?;
         drop(recomputed);
         folder.delete_new_views()?;
         Ok(check)
@@ -71,7 +73,8 @@ impl Embedded {
                 verified.faults.push(format!("event {id} (record {sequence}): {fault}"));
             }
             if verified.records.is_multiple_of(RECORDS_PER_WRITE) {
-                progress(verified.records);
+                let total = Some(*self.inner.newest.borrow());
+                progress(At { stage: "records checked", done: verified.records, total });
             }
         }
         let check = self.check(most, progress)?;
@@ -124,30 +127,33 @@ pub struct Verified {
     pub derived_rows: u64,
     pub faults: Vec<String>,
 }
+
 pub(super) fn rebuilt_views(
     folder: &Folder,
-    journal: &JournalReader,
+    journal: &Journal,
     rules: &dyn Rules,
     progress: Progress<'_>,
 ) -> Result<Views, StoreError> {
     folder.delete_new_views()?;
     let views = Views::open(&folder.new_views())?;
-    catch_up(&views, journal, rules, progress)?;
+    catch_up(&views, (&journal.reader(), journal.newest()), rules, progress)?;
     views.flush()?;
     drop(views);
     folder.swap_views()?;
     Views::open(&folder.views())
 }
-/// Folds what the journal holds beyond the views into them.
+
+/// Folds what the journal holds beyond the views, up to record `newest`, into them.
 pub(super) fn catch_up(
     views: &Views,
-    journal: &JournalReader,
+    (journal, newest): (&JournalReader, u64),
     rules: &dyn Rules,
     progress: Progress<'_>,
 ) -> Result<(), StoreError> {
     let applied = views.applied()?;
     let mut update = Update::new(views, journal, rules);
     let mut done = 0;
+    let total = newest.checked_sub(applied.map_or(0, |applied| applied.sequence));
     for read in journal.scan(applied.map(|applied| applied.position)) {
         let (position, record) = read?;
         update.record(position, &record)?;
@@ -155,12 +161,18 @@ pub(super) fn catch_up(
         if done % RECORDS_PER_WRITE == 0 {
             views.hold(update.finish())?;
             update = Update::new(views, journal, rules);
-            progress(done);
+            progress(At { stage: "records folded", done, total });
         }
     }
     views.hold(update.finish())
 }
-fn compare(views: &Views, recomputed: &Views, most: usize) -> Result<Check, StoreError> {
+
+fn compare(
+    views: &Views,
+    recomputed: &Views,
+    most: usize,
+    progress: Progress<'_>,
+) -> Result<Check, StoreError> {
     let (mut left, mut right) = (views.all_rows()?, recomputed.all_rows()?);
     let (mut a, mut b) = (left.next().transpose()?, right.next().transpose()?);
     let mut check = Check::default();
@@ -183,6 +195,9 @@ fn compare(views: &Views, recomputed: &Views, most: usize) -> Result<Check, Stor
             check.differences.push(format!("{}: {what}", views::describe(key)));
         }
         check.rows += 1;
+        if check.rows.is_multiple_of(ROWS_PER_REPORT) {
+            progress(At { stage: "rows compared", done: check.rows, total: None });
+        }
         if order.is_le() {
             a = left.next().transpose()?;
         }

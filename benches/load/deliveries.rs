@@ -29,22 +29,17 @@ struct Account {
 
 impl Deliveries {
     pub(crate) fn prepare(accounts: usize, events: usize) -> Result<Self, Error> {
-        let mut random = fastrand::Rng::with_seed(7);
         let now = clock::now();
-        let span = u64::try_from(events / EVENTS_PER_SECOND)?;
-        let start = now.unix_seconds() - span;
-        let accounts: Vec<Account> =
-            (0..accounts.max(1)).map(|number| Account::new(number, start, &mut random)).collect();
+        let mut bodies = Bodies::new(accounts, events);
         let mut body_bytes = 0;
         let mut requests = Vec::with_capacity(events);
-        for (number, (account, step)) in in_turn(&accounts).take(events).enumerate() {
-            let created = start + u64::try_from(number / EVENTS_PER_SECOND)?;
-            let body = event(account, step, created, &mut random)?;
+        for _ in 0..events {
+            let body = bodies.next()?;
             let signature = sign(WEBHOOK_SECRET, body.as_bytes(), now.signed_seconds());
             body_bytes += body.len();
             requests.push(delivery(&body, &signature));
         }
-        Ok(Self { requests, accounts, body_bytes })
+        Ok(Self { requests, accounts: bodies.accounts, body_bytes })
     }
 
     pub(crate) fn mean_body_bytes(&self) -> usize {
@@ -65,9 +60,34 @@ impl Deliveries {
     }
 }
 
-/// Every account's first step, then every account's second, and so on.
-fn in_turn(accounts: &[Account]) -> impl Iterator<Item = (&Account, &'static str)> {
-    LIFE.iter().cycle().flat_map(|step| accounts.iter().map(move |account| (account, *step)))
+/// Events in the order of `created`: every account's first step, then every account's second, and
+/// so on.
+pub(crate) struct Bodies {
+    accounts: Vec<Account>,
+    random: fastrand::Rng,
+    start: u64,
+    made: usize,
+}
+
+impl Bodies {
+    /// `events` in all end about now.
+    pub(crate) fn new(accounts: usize, events: usize) -> Self {
+        let mut random = fastrand::Rng::with_seed(7);
+        let span = u64::try_from(events / EVENTS_PER_SECOND).unwrap_or(0);
+        let start = clock::now().unix_seconds() - span;
+        let accounts =
+            (0..accounts.max(1)).map(|number| Account::new(number, start, &mut random)).collect();
+        Self { accounts, random, start, made: 0 }
+    }
+
+    pub(crate) fn next(&mut self) -> Result<String, Error> {
+        let (turn, place) = (self.made / self.accounts.len(), self.made % self.accounts.len());
+        let step = LIFE.get(turn % LIFE.len()).ok_or("a life has steps")?;
+        let account = self.accounts.get(place).ok_or("there are accounts")?;
+        let created = self.start + u64::try_from(self.made / EVENTS_PER_SECOND)?;
+        self.made += 1;
+        event(account, step, created, &mut self.random)
+    }
 }
 
 impl Account {

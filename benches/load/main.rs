@@ -11,6 +11,7 @@ mod client;
 mod deliveries;
 mod report;
 mod servers;
+mod size;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -67,6 +68,9 @@ struct Arguments {
     /// Also write the figures, as JSON, to this file
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Instead, fill a store with so many events, and time verify and rebuild
+    #[arg(long, value_name = "EVENTS")]
+    size: Option<usize>,
     /// Be one of the servers (used internally)
     #[arg(long, hide = true)]
     role: Option<Server>,
@@ -80,7 +84,10 @@ fn main() -> ExitCode {
     let result = match arguments.role {
         Some(Server::Bare) => servers::bare(),
         Some(Server::Bursar) => servers::bursar(&arguments.folder, &arguments.log),
-        None => measure(&arguments),
+        None => match arguments.size {
+            Some(events) => size::measure(&arguments, events),
+            None => measure(&arguments),
+        },
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

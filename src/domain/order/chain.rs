@@ -5,6 +5,10 @@
 //! orders of a second's reports, those with the most links are the candidates; the rules have
 //! decided whatever all candidates agree on.
 //!
+//! Of an account of which nothing is known before, the first report links if it says what was
+//! before, whatever that is. So as long as no report is missing, the true order has every link that
+//! there can be, and is one of the candidates.
+//!
 //! Up to [`EXHAUSTIVE`] reports every order is weighed, by dynamic programming over the subsets
 //! already placed. Beyond that the order is grown greedily, and everything that a missing link
 //! leaves open counts as open.
@@ -49,7 +53,7 @@ struct Links {
     count: usize,
     /// How many ends the seconds before could have had.
     starts: usize,
-    /// Links to an end of the seconds before.
+    /// Links to an end of the seconds before, or to what nobody knows.
     first: Vec<bool>,
     /// `after[a][b]`: `b` links to `a`.
     after: Vec<Vec<bool>>,
@@ -58,12 +62,15 @@ struct Links {
 impl Links {
     fn between(by_id: &[usize], reports: &[(&str, &Snapshot)], before: &[Facts]) -> Self {
         let snapshots: Vec<&Snapshot> = by_id.iter().map(|&index| reports[index].1).collect();
-        let follows_any = |s: &&Snapshot| before.iter().any(|facts| s.follows(facts));
+        let links_to_before = |s: &&Snapshot| {
+            let unknown = before.is_empty() && s.previous.is_some();
+            unknown || before.iter().any(|facts| s.follows(facts))
+        };
         let after = |a: &&Snapshot| snapshots.iter().map(|b| b.follows(&a.profile.facts)).collect();
         Self {
             count: snapshots.len(),
             starts: before.len(),
-            first: snapshots.iter().map(follows_any).collect(),
+            first: snapshots.iter().map(links_to_before).collect(),
             after: snapshots.iter().map(after).collect(),
         }
     }

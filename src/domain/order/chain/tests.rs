@@ -150,6 +150,16 @@ fn of_two_stories_that_cannot_both_be_true_both_ends_are_possible() {
 }
 
 #[test]
+fn where_nothing_is_known_before_the_first_report_links_if_it_says_what_was_before() {
+    // `b` first has no link missing; behind `a`, it would have found 2.
+    check(&[], &[silent("a", 2), told("b", 1, 3)], "b a", "a");
+    // `b` links to `a`, or to what nobody knows.
+    check(&[], &[silent("a", 1), told("b", 1, 2)], "a b", "a b");
+    // Once something is known, it must fit.
+    check(&[9], &[silent("a", 2), told("b", 1, 3)], "a b", "a b");
+}
+
+#[test]
 fn any_end_of_the_second_before_is_a_place_to_start() {
     let reports = [told("b", 7, 8), told("a", 8, 9)];
     for before in [&[7][..], &[6, 7], &[7, 6]] {
@@ -273,9 +283,10 @@ fn permutations(count: usize) -> Vec<Vec<usize>> {
 
 /// The rule, as it is written: of all orders, those with the most links.
 fn candidates(reports: &[Told], before: &[i64]) -> Vec<Vec<usize>> {
+    let fits_before =
+        |told: Told| told.from.is_some_and(|n| before.is_empty() || before.contains(&n));
     let links = |order: &[usize]| {
-        let to_before =
-            order.first().is_some_and(|&f| reports[f].from.is_some_and(|n| before.contains(&n)));
+        let to_before = order.first().is_some_and(|&first| fits_before(reports[first]));
         let linked = |pair: &&[usize]| reports[pair[1]].from == Some(reports[pair[0]].to);
         usize::from(to_before) + order.windows(2).filter(linked).count()
     };

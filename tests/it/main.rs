@@ -21,6 +21,8 @@ mod auth;
 mod changes;
 /// Stripe's own libraries deliver to a running server.
 mod clients;
+/// The same events give the same state and history, whatever the order, number or way.
+mod convergence;
 /// kill -9 under load and during a start.
 mod crash;
 /// Documents that are made from the code's tables, or compared with them.

@@ -42,7 +42,12 @@ fn tell_all(tell: impl Fn(&Scene, &TestApp, &mut Vec<String>) + Sync) {
         while let Some(scene) = scenes.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
         {
             let mut wrong = Vec::new();
-            tell(scene, &TestApp::start(), &mut wrong);
+            let mut app = TestApp::start();
+            tell(scene, &app, &mut wrong);
+            app.stop();
+            let check = app.open().check(10, &mut |_| {}).unwrap();
+            wrong
+                .extend(check.differences.into_iter().map(|row| format!("after a rebuild, {row}")));
             let told = &scene.name;
             failures.extend(wrong.into_iter().map(|wrong| format!("{told}: {wrong}")));
         }

@@ -158,8 +158,8 @@ impl Packer {
             Encoding::ZstdDictionary1 => &mut self.with_dictionary,
         };
         self.scratch.clear();
-        self.scratch.reserve(plain.len());
-        // The one thing that fails is the buffer being too short, and then plain is shorter.
+        // With less, whether it works would depend on how long the buffer happens to be.
+        self.scratch.reserve(zstd::zstd_safe::compress_bound(plain.len()));
         let length = compressor.compress_to_buffer(plain, &mut self.scratch).ok()?;
         let bytes = (length < plain.len()).then(|| self.scratch.as_slice().to_vec());
         self.scratch.clear();

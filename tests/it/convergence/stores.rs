@@ -69,7 +69,7 @@ async fn everything(store: &Arc<Embedded>, keys: &BTreeSet<ObjectKey>) -> BTreeM
         let object = shown(view::object(&object), &["/version", "/as_of/recorded_at"]);
         all.insert(format!("{key:?}"), object);
         for (place, told) in history(&shared, key).await.unwrap().iter().enumerate() {
-            let entry = view::history_entry(key, told);
+            let entry = view::history_entry(told);
             let entry = shown(entry, &["/received_at", "/source", "/arrived_late"]);
             all.insert(format!("{key:?}, history {place}"), entry);
         }

@@ -117,7 +117,7 @@ fn an_event_that_is_not_in_the_index_is_a_fault_with_its_id() {
         assert!(views.remove(b"e\0evt_s0_0001").unwrap().is_some());
     });
     let ended = place.run(&["verify"]).expect(1);
-    ended.says(&["evt_s0_0001", "not in the index"]);
+    ended.says(&["event id evt_s0_0001", "is missing"]);
 }
 
 #[test]

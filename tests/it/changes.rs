@@ -544,6 +544,30 @@ fn a_stop_ends_waits_and_streams_at_once() {
     assert_eq!((answer.status, &answer.json()["data"]), (200, &json!([])));
 }
 
+#[test]
+fn very_many_followers_take_few_threads() {
+    const FOLLOWERS: usize = 200;
+    let place = Place::new();
+    let server = place.serve();
+    server.deliver(&process::payout("first")).outcome();
+    let follow = |_| {
+        let path = "/v1/changes/stream?after=0";
+        EventStream::open(server.address, path, process::READER, "").unwrap()
+    };
+    let mut streams: Vec<EventStream> = (0..FOLLOWERS).map(follow).collect();
+    for name in ["second", "third"] {
+        server.deliver(&process::payout(name)).outcome();
+    }
+    for stream in &mut streams {
+        for expected in 1..=3 {
+            assert_eq!(stream.change().unwrap().unwrap().0, expected);
+        }
+    }
+    let threads = server.process.threads();
+    assert!(threads < FOLLOWERS / 3, "{threads} threads");
+    server.stop();
+}
+
 /// Enough to fill every buffer between a server and a client that reads nothing.
 const VERY_MANY: u64 = 20_000;
 

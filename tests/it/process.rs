@@ -178,6 +178,12 @@ impl Process {
         assert!(sent.expect("a shell").success(), "SIG{name} was not sent");
     }
 
+    /// How many threads it has, by the system's own count.
+    pub(crate) fn threads(&self) -> usize {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        tasks.expect("a running process").count()
+    }
+
     /// Waits until stderr has a line with `text`.
     #[track_caller]
     pub(crate) fn until_it_says(&mut self, text: &str) {

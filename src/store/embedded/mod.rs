@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::domain::event::Report;
 use crate::domain::id::{Kind, ObjectKey};
@@ -31,6 +31,10 @@ pub use upkeep::{Check, Verified};
 
 /// Bodies that one scan holds in memory, about.
 const SCAN_BYTES: usize = 16 << 20;
+
+/// Pages of the feed that are read at the same time. Every commit can wake every reader, and
+/// with a thread for each they would take more memory than all else.
+const FEED_READS: usize = 4;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -55,6 +59,7 @@ struct Inner {
     writer: Mutex<Writer>,
     /// The newest sequence that the views show.
     newest: watch::Sender<u64>,
+    feed_reads: Semaphore,
     epoch: String,
     /// Last, so that its lock is the last thing given back.
     folder: Folder,
@@ -110,6 +115,7 @@ impl Embedded {
             // What other rules made of the same events cannot be followed across either.
             epoch: format!("{}-{}", folder.identity()?, views::VIEWS_VERSION),
             newest,
+            feed_reads: Semaphore::new(FEED_READS),
             folder,
             views,
             journal: reader,
@@ -306,6 +312,8 @@ impl Store for Embedded {
         after: u64,
         limit: usize,
     ) -> Result<ChangePage, StoreError> {
+        // Never closed; held until the page is read.
+        let _turn = self.inner.feed_reads.acquire().await;
         let newest = *self.inner.newest.borrow();
         blocking(&self.inner, move |inner| inner.views.changes(livemode, after, newest, limit))
             .await

@@ -176,7 +176,9 @@ fn compare(
         let difference = match (order, &a, &b) {
             (std::cmp::Ordering::Less, Some((key, _)), _) => Some((key, "should not be there")),
             (std::cmp::Ordering::Greater, _, Some((key, _))) => Some((key, "is missing")),
-            (_, Some((key, stored)), Some((_, computed))) if stored != computed => {
+            (_, Some((key, stored)), Some((_, computed)))
+                if !views::says_the_same(key, stored, computed) =>
+            {
                 Some((key, "differs from what the journal gives"))
             }
             _ => None,

@@ -108,6 +108,14 @@ impl PackedBody {
         [&[encoding.code()], plain_length.to_le_bytes().as_slice(), bytes].concat()
     }
 
+    /// Whether these are packed bodies with the same content. The bytes alone do not tell: another
+    /// version may pack otherwise.
+    pub fn same_content(a: &[u8], b: &[u8]) -> bool {
+        let content =
+            |bytes: &[u8]| Self::from_bytes(bytes).and_then(|packed| packed.unpack()).ok();
+        a == b || content(a).is_some_and(|content_of_a| content(b) == Some(content_of_a))
+    }
+
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
         let (code, rest) = bytes.split_first().ok_or(RecordError::Body)?;
         let (plain_length, bytes) = rest.split_first_chunk::<4>().ok_or(RecordError::Body)?;

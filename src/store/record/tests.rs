@@ -275,3 +275,18 @@ fn how_a_body_is_packed_does_not_depend_on_what_was_packed_before() {
         assert_eq!(PackedBody::pack(&plain), fresh, "{length} bytes, seed {seed}");
     }
 }
+
+#[test]
+fn bodies_that_were_packed_in_different_ways_have_the_same_content() {
+    let body = b"account.updated account.updated account.updated account.updated".as_slice();
+    let plain = |body: &[u8]| PackedBody {
+        encoding: Encoding::Plain,
+        plain_length: u32::try_from(body.len()).unwrap(),
+        bytes: body.to_vec(),
+    };
+    let packed = PackedBody::pack(body).to_bytes();
+    assert_ne!(packed, plain(body).to_bytes());
+    assert!(PackedBody::same_content(&packed, &plain(body).to_bytes()));
+    assert!(!PackedBody::same_content(&packed, &plain(b"account.created").to_bytes()));
+    assert!(!PackedBody::same_content(b"rubbish", b"other rubbish"));
+}

@@ -81,6 +81,11 @@ fn code(kind: Kind) -> u8 {
     }
 }
 
+/// Whether rows with this key are compressed.
+pub(super) fn is_packed(row: &[u8]) -> bool {
+    matches!(row, [b'n' | b'o', ..])
+}
+
 /// What a row is about, in words; for reports of differences.
 pub(super) fn describe(row: &[u8]) -> String {
     let of = match row.first() {

@@ -24,7 +24,7 @@ use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::time::Timestamp;
 use crate::store::journal::Position;
 use crate::store::{
-    EventFilter, EventRecord, Object, ObjectFilter, Page, Slice, StoreError, Summary,
+    EventFilter, EventRecord, Object, ObjectFilter, PackedBody, Page, Slice, StoreError, Summary,
 };
 pub use feed::{Redriven, StoredChange};
 use pending::Pending;
@@ -307,6 +307,11 @@ pub(super) fn wait_until_let_go(path: &Path) {
             Ok(()) | Err(TryLockError::Error(_)) => return,
         }
     }
+}
+
+/// Whether two rows with this key say the same.
+pub fn says_the_same(key: &[u8], a: &[u8], b: &[u8]) -> bool {
+    a == b || key::is_packed(key) && PackedBody::same_content(a, b)
 }
 
 /// What a row is about, in words; for reports of differences.

@@ -46,8 +46,8 @@ impl Embedded {
         Ok(check)
     }
 
-    /// Reads every journal record, and recomputes and compares everything derived; names the faults,
-    /// up to `most`.
+    /// Reads every journal record, and recomputes and compares everything derived; names the
+    /// faults, up to `most`.
     pub fn verify(&self, most: usize, progress: Progress<'_>) -> Result<Verified, StoreError> {
         let total = Some(*self.inner.newest.borrow());
         let mut verified = Verified::default();

@@ -231,7 +231,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// Whether putting the previous attributes back gives exactly `facts`.
     pub fn follows(&self, facts: &Facts) -> bool {
-        self.previous.as_ref().is_some_and(|p| p.put_back(&self.profile.facts) == *facts)
+        self.previous.as_ref().is_some_and(|previous| previous.leads(facts, &self.profile.facts))
     }
 }
 
@@ -251,21 +251,35 @@ pub struct Previous {
 }
 
 impl Previous {
-    fn put_back(&self, now: &Facts) -> Facts {
-        fn or<T: Clone>(then: Option<&T>, now: &T) -> T {
-            then.unwrap_or(now).clone()
+    /// Whether putting these back into `now` gives exactly `then`.
+    fn leads(&self, then: &Facts, now: &Facts) -> bool {
+        fn is<T: PartialEq>(previous: Option<&T>, then: &T, now: &T) -> bool {
+            previous.unwrap_or(now) == then
         }
-        Facts {
-            details_submitted: or(self.details_submitted.as_ref(), &now.details_submitted),
-            payouts_enabled: or(self.payouts_enabled.as_ref(), &now.payouts_enabled),
-            transfers: or(self.transfers.as_ref(), &now.transfers),
-            disabled_reason: or(self.disabled_reason.as_ref(), &now.disabled_reason),
-            current_deadline: or(self.current_deadline.as_ref(), &now.current_deadline),
-            currently_due: or(self.currently_due.as_ref(), &now.currently_due),
-            past_due: or(self.past_due.as_ref(), &now.past_due),
-            eventually_due: or(self.eventually_due.as_ref(), &now.eventually_due),
-            pending_verification: or(self.pending_verification.as_ref(), &now.pending_verification),
-        }
+        let Self {
+            details_submitted,
+            payouts_enabled,
+            transfers,
+            disabled_reason,
+            current_deadline,
+            currently_due,
+            past_due,
+            eventually_due,
+            pending_verification,
+        } = self;
+        is(details_submitted.as_ref(), &then.details_submitted, &now.details_submitted)
+            && is(payouts_enabled.as_ref(), &then.payouts_enabled, &now.payouts_enabled)
+            && is(transfers.as_ref(), &then.transfers, &now.transfers)
+            && is(disabled_reason.as_ref(), &then.disabled_reason, &now.disabled_reason)
+            && is(current_deadline.as_ref(), &then.current_deadline, &now.current_deadline)
+            && is(currently_due.as_ref(), &then.currently_due, &now.currently_due)
+            && is(past_due.as_ref(), &then.past_due, &now.past_due)
+            && is(eventually_due.as_ref(), &then.eventually_due, &now.eventually_due)
+            && is(
+                pending_verification.as_ref(),
+                &then.pending_verification,
+                &now.pending_verification,
+            )
     }
 }
 

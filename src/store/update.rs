@@ -439,9 +439,7 @@ fn report(header: &Header, id: &str, event_type: &str, created: u64, says: Says)
 
 /// Folds reports of which the last is the new one.
 fn fold_all(key: &ObjectKey, reports: &[Report]) -> Result<(Progress, bool), StoreError> {
-    let folded = fold::fold(key.kind, reports, reports.len().checked_sub(1));
-    folded
-        .map(|folded| (folded.progress, folded.overtaken))
+    fold::settle(key.kind, reports, reports.len().checked_sub(1))
         .ok_or_else(|| StoreError::Damaged(format!("no reports are known about {}", key.id)))
 }
 

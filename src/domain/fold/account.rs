@@ -5,6 +5,7 @@
 //! ends of a second differ in payability, the last report of the sequence that does not let
 //! money move counts.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::domain::account::{Account, Authorization, Capability, Facts, Profile, Snapshot};
@@ -159,13 +160,14 @@ impl<'a> Group<'a> {
 
     /// What the account can be after the second; `before` is what it could be until then. Empty
     /// when the second says nothing of it.
-    fn possible_ends(&self, before: &[Profile]) -> Vec<Profile> {
+    fn possible_ends(&self, before: &[&Profile]) -> Vec<Cow<'a, Profile>> {
         let ends = self.chain.order.ends.iter().filter_map(|&place| self.snapshots.get(place));
-        let ends: Vec<&Profile> = ends.map(|end| &end.what.profile).collect();
-        let bases = if ends.is_empty() { before.iter().collect() } else { ends.clone() };
-        let with_words = bases.iter().flat_map(|base| self.deciding().map(|word| base.with(word)));
-        let mut possible: Vec<Profile> = Vec::new();
-        for end in ends.into_iter().cloned().chain(with_words) {
+        let ends: Vec<&'a Profile> = ends.map(|end| &end.what.profile).collect();
+        let bases = if ends.is_empty() { before } else { &ends };
+        let with_words =
+            bases.iter().flat_map(|base| self.deciding().map(|word| Cow::Owned(base.with(word))));
+        let mut possible: Vec<Cow<'a, Profile>> = Vec::new();
+        for end in ends.iter().copied().map(Cow::Borrowed).chain(with_words) {
             if !possible.iter().any(|known| known.facts == end.facts) {
                 possible.push(end);
             }
@@ -173,12 +175,12 @@ impl<'a> Group<'a> {
         possible
     }
 
-    fn fold(&self, folder: &mut Folder<'_>) {
+    fn fold(&self, folder: &mut Folder<'a>) {
         let sequence = self.sequence();
         let before = possible_now(folder);
         let ends = self.possible_ends(&before);
         let chosen = if differ(&ends, Facts::payable) {
-            self.last_that_does_not_pay(&sequence, before)
+            self.last_that_does_not_pay(&sequence, &before)
         } else {
             None
         };
@@ -186,32 +188,34 @@ impl<'a> Group<'a> {
         let mut settled = false;
         for place in &sequence {
             let account = held(folder);
-            let mut next =
-                account.clone().unwrap_or(Account { deauthorized: false, profile: None });
+            let mut deauthorized = account.is_some_and(|account| account.deauthorized);
+            let mut profile =
+                account.and_then(|account| account.profile.as_ref()).map(Cow::Borrowed);
             let counts = match place {
                 Place::Contained(_) => false,
                 Place::Authorization(..) => true,
                 Place::Snapshot(..) | Place::Capability(..) => !settled,
             };
             match (*place, &chosen) {
-                (place, Some((index, profile))) if place.index() == *index => {
-                    next.profile = Some(profile.clone());
+                (place, Some((index, chosen))) if place.index() == *index => {
+                    profile = Some(Cow::Borrowed(chosen));
                     settled = true;
                 }
                 (Place::Authorization(_, authorization), _) => {
-                    next.deauthorized = authorization == Authorization::Revoked;
+                    deauthorized = authorization == Authorization::Revoked;
                 }
                 (Place::Capability(_, capability), _)
                     if !(settled && capability.decides_payability()) =>
                 {
-                    next.profile = next.profile.map(|profile| profile.with(capability));
+                    profile = profile.map(|profile| Cow::Owned(profile.with(capability)));
                 }
                 (Place::Snapshot(_, snapshot), _) if !settled => {
-                    next.profile = Some(snapshot.profile.clone());
+                    profile = Some(Cow::Borrowed(&snapshot.profile));
                 }
                 (Place::Snapshot(..) | Place::Capability(..) | Place::Contained(_), _) => {}
             }
-            let step = match &account {
+            let next = Account { deauthorized, profile: profile.map(Cow::into_owned) };
+            let step = match account {
                 None => Step::First,
                 Some(account) if *account == next => Step::Repeat,
                 Some(_) => Step::Advance,
@@ -222,7 +226,7 @@ impl<'a> Group<'a> {
     }
 
     /// Sets or clears the mark, and remembers where the second may have ended.
-    fn conclude(&self, folder: &mut Folder<'_>, ends: Vec<Profile>) {
+    fn conclude(&self, folder: &mut Folder<'a>, ends: Vec<Cow<'a, Profile>>) {
         let ambiguous = differ(&ends, |facts| (facts.payable(), facts.status()));
         if self.snapshots.is_empty() {
             // A capability says too little to clear a mark, or to rule an earlier end out.
@@ -234,12 +238,17 @@ impl<'a> Group<'a> {
             folder.ends.clear();
         }
         for end in &ends {
-            if !folder.ends.contains(&end.facts) {
-                folder.ends.push(end.facts.clone());
+            if !folder.ends.iter().any(|facts| **facts == end.facts) {
+                folder.ends.push(match end {
+                    Cow::Borrowed(profile) => Cow::Borrowed(&profile.facts),
+                    Cow::Owned(profile) => Cow::Owned(profile.facts.clone()),
+                });
             }
         }
         if let Some(held) = folder.held.as_mut().filter(|_| !ends.is_empty()) {
-            held.open = if ends.len() > 1 { ends } else { Vec::new() };
+            let is_open = ends.len() > 1;
+            let open = ends.into_iter().filter(|_| is_open).map(Cow::into_owned);
+            held.to_mut().open = open.collect();
         }
     }
 
@@ -248,10 +257,10 @@ impl<'a> Group<'a> {
     fn last_that_does_not_pay(
         &self,
         sequence: &[Place<'a>],
-        before: Vec<Profile>,
+        before: &[&Profile],
     ) -> Option<(usize, Profile)> {
-        let last = self.in_chain().next_back().map(|said| said.what.profile.clone());
-        let bases = last.map_or(before, |last| vec![last]);
+        let last = self.in_chain().next_back().map(|said| &said.what.profile);
+        let bases = last.map_or(before.to_vec(), |last| vec![last]);
         let does_not_pay = |profile: &Profile| !profile.facts.payable();
         let result = |place: &Place<'_>| match place {
             Place::Snapshot(index, snapshot) => {
@@ -278,17 +287,18 @@ impl Place<'_> {
     }
 }
 
-fn held(folder: &Folder<'_>) -> Option<Account> {
+fn held<'f>(folder: &'f Folder<'_>) -> Option<&'f Account> {
     match folder.held.as_ref().map(|held| &held.state) {
-        Some(State::Account(account)) => Some((**account).clone()),
+        Some(State::Account(account)) => Some(account),
         _ => None,
     }
 }
 
 /// All that the account can be as far as is known; what is held comes last.
-fn possible_now(folder: &Folder<'_>) -> Vec<Profile> {
-    let Some(profile) = held(folder).and_then(|held| held.profile) else { return Vec::new() };
-    let mut possible = folder.held.as_ref().map(|held| held.open.clone()).unwrap_or_default();
+fn possible_now<'f>(folder: &'f Folder<'_>) -> Vec<&'f Profile> {
+    let profile = held(folder).and_then(|held| held.profile.as_ref());
+    let Some(profile) = profile else { return Vec::new() };
+    let mut possible: Vec<_> = folder.held.iter().flat_map(|held| &held.open).collect();
     if possible.is_empty() {
         possible.push(profile);
     } else {
@@ -298,7 +308,7 @@ fn possible_now(folder: &Folder<'_>) -> Vec<Profile> {
     possible
 }
 
-fn differ<T: PartialEq>(ends: &[Profile], of: impl Fn(&Facts) -> T) -> bool {
+fn differ<T: PartialEq>(ends: &[Cow<'_, Profile>], of: impl Fn(&Facts) -> T) -> bool {
     let mut values = ends.iter().map(|end| of(&end.facts));
     let first = values.next();
     values.any(|value| Some(value) != first)

@@ -9,6 +9,8 @@
 mod account;
 mod one_way;
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::account::{Account, Facts, Profile};
@@ -92,28 +94,30 @@ pub struct Folded {
 /// Folds all known reports about one object of `kind`; `None` when there are none. `watched`
 /// names the report to answer [`Folded::overtaken`] for.
 pub fn fold(kind: Kind, reports: &[Report], watched: Option<usize>) -> Option<Folded> {
-    let mut by_time: Vec<usize> = (0..reports.len()).collect();
-    by_time.sort_by_key(|&index| reports.get(index).map(|report| report.created));
-    let mut folder = Folder { kind, reports, watched, ..Folder::new(kind, reports) };
-    let same_second = |a: &usize, b: &usize| {
-        reports.get(*a).map(|report| report.created) == reports.get(*b).map(|report| report.created)
-    };
-    for second in by_time.chunk_by(same_second) {
-        folder.second(second);
-    }
+    let mut folder = Folder { watched, ..Folder::new(kind, reports) };
+    folder.all();
     let Folder { held, history, overtaken, .. } = folder;
     let history = history.unwrap_or_default();
-    held.map(|progress| Folded { progress, history, overtaken })
+    held.map(|progress| Folded { progress: progress.into_owned(), history, overtaken })
+}
+
+/// What [`fold`] comes to, without the history, and [`Folded::overtaken`] for the watched report.
+pub fn settle(kind: Kind, reports: &[Report], watched: Option<usize>) -> Option<(Progress, bool)> {
+    let mut folder = Folder { watched, history: None, ..Folder::new(kind, reports) };
+    folder.all();
+    let overtaken = folder.overtaken;
+    folder.held.map(|progress| (progress.into_owned(), overtaken))
 }
 
 /// Folds one report that is newer than everything known about its object.
 #[must_use]
 pub fn advance(kind: Kind, held: &Progress, report: &Report) -> Progress {
     let reports = std::slice::from_ref(report);
+    let held = Cow::Borrowed(held);
     let mut folder =
         Folder { held: Some(held.clone()), history: None, ..Folder::new(kind, reports) };
     folder.second(&[0]);
-    folder.held.unwrap_or_else(|| held.clone())
+    folder.held.unwrap_or(held).into_owned()
 }
 
 /// What became of a report: `held` is the object before it was known, `now` after. `overtaken`
@@ -139,9 +143,9 @@ struct Folder<'a> {
     kind: Kind,
     reports: &'a [Report],
     watched: Option<usize>,
-    held: Option<Progress>,
+    held: Option<Cow<'a, Progress>>,
     /// The facts in which an account's seconds so far could have ended.
-    ends: Vec<Facts>,
+    ends: Vec<Cow<'a, Facts>>,
     /// `None` where nobody reads it.
     history: Option<Vec<Entry>>,
     overtaken: bool,
@@ -157,6 +161,17 @@ impl<'a> Folder<'a> {
             ends: Vec::new(),
             history: Some(Vec::new()),
             overtaken: false,
+        }
+    }
+
+    /// Folds all reports, second by second.
+    fn all(&mut self) {
+        let reports = self.reports;
+        let created = |index: &usize| reports.get(*index).map(|report| report.created);
+        let mut by_time: Vec<usize> = (0..reports.len()).collect();
+        by_time.sort_by_key(created);
+        for second in by_time.chunk_by(|a, b| created(a) == created(b)) {
+            self.second(second);
         }
     }
 
@@ -204,7 +219,7 @@ impl<'a> Folder<'a> {
         if let Some(history) = &mut self.history {
             history.push(Entry { report: index, step, state: state.clone(), ambiguous });
         }
-        self.held = Some(match self.held.take() {
+        self.held = Some(Cow::Owned(match self.held.take() {
             None => Progress {
                 state,
                 ambiguous,
@@ -216,18 +231,23 @@ impl<'a> Folder<'a> {
             },
             Some(held) => Progress {
                 state,
-                as_of: if counts { as_of } else { held.as_of },
+                ambiguous,
+                as_of: if counts { as_of } else { held.as_of.clone() },
                 newest: held.newest.max(report.created),
                 conflicts: held.conflicts.saturating_add(conflicts),
-                ..held
+                paid_reported: held.paid_reported,
+                open: match held {
+                    Cow::Borrowed(held) => held.open.clone(),
+                    Cow::Owned(held) => held.open,
+                },
             },
-        });
+        }));
     }
 
     /// Marks the object, and the last entry of the second just folded.
     fn mark(&mut self, ambiguous: bool) {
         if let Some(held) = &mut self.held {
-            held.ambiguous = ambiguous;
+            held.to_mut().ambiguous = ambiguous;
         }
         if let Some(last) = self.history.as_mut().and_then(|history| history.last_mut()) {
             last.ambiguous = ambiguous;

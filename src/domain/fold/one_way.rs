@@ -65,7 +65,7 @@ pub(super) fn second<T: Subject>(folder: &mut Folder<'_>, indexes: &[usize]) {
             counts,
         );
         if let Some(held) = &mut folder.held {
-            held.paid_reported = paid_reported;
+            held.to_mut().paid_reported = paid_reported;
         }
     }
     if ambiguous {

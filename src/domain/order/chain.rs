@@ -18,6 +18,8 @@
     reason = "tables of a fixed, small size, indexed by subsets and members of the same size"
 )]
 
+use std::borrow::Borrow;
+
 use crate::domain::account::{Facts, Snapshot};
 use crate::domain::order::Order;
 
@@ -40,7 +42,7 @@ impl Chain {
 
 /// Orders the snapshots of one second. `before` holds the facts in which the seconds before it
 /// could have ended.
-pub fn order(reports: &[(&str, &Snapshot)], before: &[Facts]) -> Chain {
+pub fn order(reports: &[(&str, &Snapshot)], before: &[impl Borrow<Facts>]) -> Chain {
     let mut by_id: Vec<usize> = (0..reports.len()).collect();
     by_id.sort_by_key(|&index| reports[index].0);
     let links = Links::between(&by_id, reports, before);
@@ -60,11 +62,15 @@ struct Links {
 }
 
 impl Links {
-    fn between(by_id: &[usize], reports: &[(&str, &Snapshot)], before: &[Facts]) -> Self {
+    fn between(
+        by_id: &[usize],
+        reports: &[(&str, &Snapshot)],
+        before: &[impl Borrow<Facts>],
+    ) -> Self {
         let snapshots: Vec<&Snapshot> = by_id.iter().map(|&index| reports[index].1).collect();
         let links_to_before = |s: &&Snapshot| {
             let unknown = before.is_empty() && s.previous.is_some();
-            unknown || before.iter().any(|facts| s.follows(facts))
+            unknown || before.iter().any(|facts| s.follows(facts.borrow()))
         };
         let after = |a: &&Snapshot| snapshots.iter().map(|b| b.follows(&a.profile.facts)).collect();
         Self {

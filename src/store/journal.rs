@@ -7,8 +7,7 @@
 //!
 //! Start reading at [`Journal::append`]; `recovery` tells torn from damaged.
 //!
-//! **Never in here:** what records mean, clocks, threads, and the lock that keeps a second
-//! process out.
+//! **Never in here:** what records mean, clocks, and the lock that keeps a second process out.
 
 use std::fs::{self, File};
 use std::io;
@@ -24,6 +23,7 @@ mod error;
 mod reader;
 mod recovery;
 mod segment;
+mod syncer;
 mod window;
 
 #[cfg(test)]
@@ -37,6 +37,7 @@ pub use reader::{JournalReader, Scan};
 use reader::Shared;
 use recovery::Recovered;
 use segment::{HEADER_BYTES, SegmentHeader};
+use syncer::Syncer;
 
 /// What the writer keeps of its buffer between batches.
 const KEPT_BUFFER_BYTES: usize = 4 * 1024 * 1024;
@@ -97,7 +98,8 @@ pub struct Journal {
     shared: Arc<Shared>,
     segment_bytes: u32,
     /// The segment that `end` lies in.
-    file: File,
+    file: Arc<File>,
+    syncer: Syncer,
     file_bytes: u32,
     end: End,
     leftover: Option<Leftover>,
@@ -153,7 +155,8 @@ impl Journal {
         Ok(Self {
             shared: Arc::new(Shared::new(folder.to_owned(), headers, end)),
             segment_bytes,
-            file,
+            file: Arc::new(file),
+            syncer: Syncer::start().map_err(JournalError::io(folder.to_owned()))?,
             file_bytes: u32::try_from(length).unwrap_or(u32::MAX),
             end,
             leftover: None,
@@ -186,12 +189,22 @@ impl Journal {
     ///
     /// Gives the sequence number and the position of each draft, in their order.
     pub fn append(&mut self, drafts: Vec<Draft>) -> Result<Vec<(u64, Position)>, AppendError> {
+        self.append_while(drafts, <[_]>::to_vec)
+    }
+
+    /// The same, and what `meanwhile` makes of those numbers and positions. It runs while the disk
+    /// is waited for, so nobody may hear of it before this returns.
+    pub fn append_while<T>(
+        &mut self,
+        drafts: Vec<Draft>,
+        meanwhile: impl FnOnce(&[(u64, Position)]) -> T,
+    ) -> Result<T, AppendError> {
         if self.sync_failed {
             let earlier = io::Error::other("an earlier sync failed");
             return Err(AppendError::SyncFailed(earlier));
         }
         if drafts.is_empty() {
-            return Ok(Vec::new());
+            return Ok(meanwhile(&[]));
         }
         self.clear_leftover()?;
         let (places, batch_bytes) = self.encode(drafts)?;
@@ -204,12 +217,17 @@ impl Journal {
             .into_iter()
             .map(|(sequence, at)| (sequence, Position { segment, offset: start + at }))
             .collect::<Vec<_>>();
+        // Until it is synced, it is what a failed append would leave.
+        self.leftover = Some(Leftover::Bytes { from: start, to: start + batch_bytes });
+        let (synced, done) = self.syncer.sync_while(&self.file, || meanwhile(&stored));
+        synced.map_err(|error| self.sync_failed(error))?;
+        self.leftover = None;
         self.end.offset += batch_bytes;
         self.end.sequence += stored.len() as u64;
         self.end.batch += 1;
         self.shared.publish(self.end);
         self.buffer.shrink_to(KEPT_BUFFER_BYTES);
-        Ok(stored)
+        Ok(done)
     }
 
     /// Fills the buffer with the batch. Gives each record's sequence and its place in the batch,
@@ -238,7 +256,7 @@ impl Journal {
         };
         let file_bytes = self.segment_bytes.max(batch_bytes + HEADER_BYTES);
         match segment::create(self.shared.folder(), header, file_bytes) {
-            Ok(file) => self.file = file,
+            Ok(file) => self.file = Arc::new(file),
             Err(error) => return self.give_up(Leftover::Segment(header.number), error),
         }
         segment::sync_folder(self.shared.folder()).map_err(|error| self.sync_failed(error))?;
@@ -254,7 +272,7 @@ impl Journal {
             let to = from + batch_bytes;
             return self.give_up(Leftover::Bytes { from, to }, error);
         }
-        segment::sync(&self.file).map_err(|error| self.sync_failed(error))
+        Ok(())
     }
 
     /// Ends a failed append. Clears up at once, since the process may not live to append again.

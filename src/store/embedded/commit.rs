@@ -20,11 +20,13 @@ impl Inner {
         self.ready(&mut writer)?;
         let mut update = Update::new(&self.views, &self.journal, &*self.rules);
         let Sorted { recorded_at, records, actions, places, .. } = self.sort(batch, &update)?;
-        let positions = append(&mut writer, records)?;
+        let folded = append_while(&mut writer, records, |positions| {
+            fold(recorded_at, actions, positions, &mut update)
+        })?;
         // The events are safe in the journal. Until the views have followed, by whatever path
         // this is left, the next commit must first put them right.
         writer.behind = true;
-        let receipts = fold(recorded_at, actions, &positions, &mut update)?;
+        let receipts = folded?;
         self.views.hold(update.finish())?;
         self.caught_up(&mut writer);
         Ok(answers(places, receipts))
@@ -65,7 +67,7 @@ impl Inner {
             receipts.push(Receipt { id: id.clone(), outcome });
         }
         if !(helped.is_empty() || dry_run) {
-            let positions = append(&mut writer, helped)?;
+            let positions = append_while(&mut writer, helped, <[_]>::to_vec)?;
             if let Some(&(sequence, position)) = positions.last() {
                 update.reached(sequence, position);
             }
@@ -245,11 +247,13 @@ fn answers(places: Vec<Place>, receipts: Vec<Receipt>) -> Vec<Receipt> {
     places.into_iter().filter_map(answer).collect()
 }
 
-fn append(writer: &mut Writer, records: Vec<Draft>) -> Result<Vec<(u64, Position)>, StoreError> {
-    if records.is_empty() {
-        return Ok(Vec::new());
-    }
-    writer.journal.append(records).map_err(|error| match &error {
+/// Appends records; what `meanwhile` makes of their places is for nobody before this returns.
+fn append_while<T>(
+    writer: &mut Writer,
+    records: Vec<Draft>,
+    meanwhile: impl FnOnce(&[(u64, Position)]) -> T,
+) -> Result<T, StoreError> {
+    writer.journal.append_while(records, meanwhile).map_err(|error| match &error {
         AppendError::NotStored(cause) if cause.kind() == ErrorKind::StorageFull => {
             StoreError::Unavailable("the disk is full: free some space".to_owned())
         }

@@ -26,7 +26,9 @@ pub fn ignored(event_type: &str, thin: bool) -> String {
 }
 
 pub fn parked(reason: &str) -> String {
-    format!("Kept, but its content cannot be used: {reason}. After an upgrade, redrive it.")
+    format!(
+        "Kept, but its content cannot be used: {reason}. A version that can use it tries it again by itself."
+    )
 }
 
 /// The first few names, and how many more there are.

@@ -33,7 +33,7 @@ fn an_event_says_what_it_did_and_what_came_later() {
     let expected = "Moved payout po_1 from paid to failed; Stripe had called it paid before.";
     assert_eq!(explanation(&app, &failed), expected);
     let expected = format!(
-        "Moved payout po_1 from pending to in_transit; it is failed now, by {}.",
+        "Moved payout po_1 from pending to in_transit; it is failed now, as of {}.",
         id(&failed)
     );
     assert_eq!(explanation(&app, &moved), expected);
@@ -94,7 +94,7 @@ fn an_event_that_is_not_used_says_why() {
         (
             "parked",
             no_object,
-            "Kept, but its content cannot be used: `data.object` is missing. After an upgrade, redrive it.",
+            "Kept, but its content cannot be used: `data.object` is missing. A version that can use it tries it again by itself.",
         ),
     ] {
         assert_eq!(app.outcome(&event), outcome, "{event}");

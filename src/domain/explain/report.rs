@@ -161,7 +161,7 @@ impl Told<'_> {
                 if was == is && after.failed_after_paid && after.status != said.status =>
             {
                 format!(
-                    "Showed that Stripe has called {object} paid; it stays {is}, which is final"
+                    "Showed that Stripe has called {object} paid; it stayed {is}, which is final"
                 )
             }
             (_, State::Payout(after), _) if was != is && after.failed_after_paid => {
@@ -170,7 +170,7 @@ impl Told<'_> {
             (State::Transfer(held), State::Transfer(after), Says::Transfer(said)) => {
                 self.changed_transfer(held, after, said)
             }
-            _ if was == is => format!("Brought news of {object}, which stays {is}{pays}"),
+            _ if was == is => format!("Brought news of {object}, which stayed {is}{pays}"),
             _ if self.entry.step == Step::Conflict => format!(
                 "Moved {object} from {was} to {is}, which no legal path explains (a conflict): the later report counts"
             ),
@@ -181,14 +181,15 @@ impl Told<'_> {
     fn changed_transfer(&self, held: &Transfer, after: &Transfer, said: &Transfer) -> String {
         let object = self.object();
         let is = after.status().word();
+        let so = if after.status() == held.status() { "stayed" } else { "became" };
         match said.amount_reversed.cmp(&held.amount_reversed) {
             Ordering::Less => format!(
                 "Brought news of {object}, but not of what was reversed: {}",
                 never_shrinks("it", held, said)
             ),
-            Ordering::Equal => format!("Brought news of {object}, which stays {is}"),
+            Ordering::Equal => format!("Brought news of {object}, which stayed {is}"),
             Ordering::Greater => format!(
-                "Showed that {} of the {} of {object} was reversed: it became {is}",
+                "Showed that {} of the {} of {object} was reversed: it {so} {is}",
                 after.amount_reversed, after.amount
             ),
         }
@@ -201,10 +202,21 @@ impl Told<'_> {
         let counts = &self.now.as_of.event_id;
         let (then, now) = (self.entry.state.status(), self.now.state.status());
         match (then == now, now) {
-            (false, Some(now)) => format!("; it is {now} now, by {counts}"),
+            (false, Some(now)) => format!("; it is {now} now, as of {counts}"),
+            (true, Some(_)) => self.payable_now(),
             (true, None) if *counts != self.report.event_id => {
                 format!("; {counts} brought a newer one")
             }
+            _ => String::new(),
+        }
+    }
+
+    /// Under one status, onboarding, an account may be payable or not.
+    fn payable_now(&self) -> String {
+        let counts = &self.now.as_of.event_id;
+        match (payable(&self.entry.state), payable(&self.now.state)) {
+            (Some(true), Some(false)) => format!("; it is not payable now, as of {counts}"),
+            (Some(false), Some(true)) => format!("; it is payable now, as of {counts}"),
             _ => String::new(),
         }
     }
@@ -227,13 +239,17 @@ fn never_shrinks(object: &str, held: &Transfer, said: &Transfer) -> String {
     )
 }
 
-/// What became of an account's payability.
+/// What became of an account's payability. Of the past, since it may be another one by now.
 fn pays_after(held: Option<&State>, now: &State) -> &'static str {
-    let State::Account(now) = now else { return "" };
-    let was = if let Some(State::Account(held)) = held { held.payable() } else { false };
-    match (was, now.payable()) {
-        (false, true) => "; it may be paid",
-        (true, false) => "; it may no longer be paid",
+    let was = held.and_then(payable).unwrap_or(false);
+    match (was, payable(now).unwrap_or(false)) {
+        (false, true) => "; it became payable",
+        (true, false) => "; it ceased to be payable",
         (true, true) | (false, false) => "",
     }
+}
+
+/// Only accounts are payable or not.
+fn payable(state: &State) -> Option<bool> {
+    if let State::Account(account) = state { Some(account.payable()) } else { None }
 }

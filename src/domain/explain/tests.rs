@@ -156,10 +156,15 @@ fn the_first_report_brings_the_object() {
     use PayoutStatus::{Paid, Pending};
     check(Kind::Payout, &[("a", 1, payout(Pending))], "a", "First report of payout po_1: pending.");
     let told = [("a", 1, payout(Pending)), ("b", 2, payout(Paid))];
-    let expected = "First report of payout po_1: pending; it is paid now, by b.";
+    let expected = "First report of payout po_1: pending; it is paid now, as of b.";
     check(Kind::Payout, &told, "a", expected);
     let told = [("a", 1, snapshot(complete()))];
-    check(Kind::Account, &told, "a", "First report of account acct_1: complete; it may be paid.");
+    check(
+        Kind::Account,
+        &told,
+        "a",
+        "First report of account acct_1: complete; it became payable.",
+    );
     let told = [("a", 1, balance("[1]"))];
     check(Kind::Balance, &told, "a", "First report of the platform's balance.");
 }
@@ -175,8 +180,8 @@ fn a_move_names_both_statuses_and_what_came_of_it() {
     ];
     let moved = "Moved payout po_1 from pending to in_transit";
     check(Kind::Payout, &told[..2], "b", &format!("{moved}."));
-    check(Kind::Payout, &told[..3], "b", &format!("{moved}; it is paid now, by c."));
-    check(Kind::Payout, &told, "b", &format!("{moved}; it is failed now, by d."));
+    check(Kind::Payout, &told[..3], "b", &format!("{moved}; it is paid now, as of c."));
+    check(Kind::Payout, &told, "b", &format!("{moved}; it is failed now, as of d."));
     check(
         Kind::Payout,
         &told,
@@ -184,7 +189,7 @@ fn a_move_names_both_statuses_and_what_came_of_it() {
         "Moved payout po_1 from paid to failed; Stripe had called it paid before.",
     );
     let told = [("a", 1, snapshot(complete())), ("b", 2, snapshot(restricted()))];
-    let expected = "Moved account acct_1 from complete to restricted; it may no longer be paid.";
+    let expected = "Moved account acct_1 from complete to restricted; it ceased to be payable.";
     check(Kind::Account, &told, "b", expected);
 }
 
@@ -193,19 +198,31 @@ fn a_report_that_stripe_had_called_a_failed_payout_paid_shows_just_that() {
     use PayoutStatus::{Failed, InTransit, Paid};
     let told = [("a", 1, payout(InTransit)), ("b", 2, payout(Failed)), ("c", 3, payout(Paid))];
     let expected =
-        "Showed that Stripe has called payout po_1 paid; it stays failed, which is final.";
+        "Showed that Stripe has called payout po_1 paid; it stayed failed, which is final.";
     check(Kind::Payout, &told, "c", expected);
+}
+
+#[test]
+fn what_once_made_an_account_payable_does_not_say_that_it_is_payable_now() {
+    let told = [("a", 1, snapshot(complete())), ("b", 2, snapshot(restricted()))];
+    let expected = "First report of account acct_1: complete; it became payable; it is restricted now, as of b.";
+    check(Kind::Account, &told, "a", expected);
+    let onboarding = Facts { details_submitted: false, ..complete() };
+    let off = onboarding.with_transfers("inactive");
+    let told = [("a", 1, snapshot(onboarding)), ("b", 2, snapshot(off))];
+    let expected = "First report of account acct_1: onboarding; it became payable; it is not payable now, as of b.";
+    check(Kind::Account, &told, "a", expected);
 }
 
 #[test]
 fn news_without_a_move_says_what_stays() {
     use PayoutStatus::Pending;
     let told = [("a", 1, payout(Pending)), ("b", 2, payout_arriving(Pending, Some(7)))];
-    check(Kind::Payout, &told, "b", "Brought news of payout po_1, which stays pending.");
+    check(Kind::Payout, &told, "b", "Brought news of payout po_1, which stayed pending.");
     let onboarding = Facts { details_submitted: false, ..complete() };
     let off = onboarding.with_transfers("inactive");
     let told = [("a", 1, snapshot(off)), ("b", 2, snapshot(onboarding))];
-    let expected = "Brought news of account acct_1, which stays onboarding; it may be paid.";
+    let expected = "Brought news of account acct_1, which stayed onboarding; it became payable.";
     check(Kind::Account, &told, "b", expected);
 }
 
@@ -232,6 +249,10 @@ fn a_transfer_tells_how_much_of_it_was_reversed() {
     let expected =
         "Showed that 400 of the 1000 of transfer tr_1 was reversed: it became partially_reversed.";
     check(Kind::Transfer, &told, "b", expected);
+    let told = [("a", 1, transfer(400, None)), ("b", 2, transfer(600, None))];
+    let expected =
+        "Showed that 600 of the 1000 of transfer tr_1 was reversed: it stayed partially_reversed.";
+    check(Kind::Transfer, &told, "b", expected);
     let told = [("a", 1, transfer(400, None)), ("b", 2, transfer(200, None))];
     let expected = "Changed nothing: 400 of transfer tr_1 was reversed already, which never shrinks; this report says 200 (a conflict).";
     check(Kind::Transfer, &told, "b", expected);
@@ -239,7 +260,7 @@ fn a_transfer_tells_how_much_of_it_was_reversed() {
     let expected = "Brought news of transfer tr_1, but not of what was reversed: 400 of it was reversed already, which never shrinks; this report says 200 (a conflict).";
     check(Kind::Transfer, &told, "b", expected);
     let told = [("a", 1, transfer(400, None)), ("b", 2, transfer(400, Some("g")))];
-    let expected = "Brought news of transfer tr_1, which stays partially_reversed.";
+    let expected = "Brought news of transfer tr_1, which stayed partially_reversed.";
     check(Kind::Transfer, &told, "b", expected);
 }
 
@@ -291,7 +312,7 @@ fn a_late_report_that_changes_nothing_names_the_one_that_counts() {
 fn a_late_report_that_matters_tells_what_it_did() {
     use PayoutStatus::{Failed, Paid, Pending};
     let told = [("a", 1, payout(Pending)), ("c", 3, payout(Failed)), ("b", 2, payout(Paid))];
-    let expected = "Moved payout po_1 from pending to paid; it is failed now, by c.";
+    let expected = "Moved payout po_1 from pending to paid; it is failed now, as of c.";
     check(Kind::Payout, &told, "b", expected);
 }
 
@@ -325,13 +346,13 @@ fn reports_of_one_second_that_could_not_be_ordered_name_each_other() {
         Kind::Account,
         &settled,
         "c",
-        "Moved account acct_1 from restricted to enabled; it may be paid.",
+        "Moved account acct_1 from restricted to enabled; it became payable.",
     );
     let told = [("a", 1, snapshot(complete())), ("b", 1, snapshot(enabled()))];
     let expected = format!("{open} b of the same second: b counts (status enabled).");
     check(Kind::Account, &told, "a", &expected);
     let told = [&told[..], &[("c", 2, snapshot(enabled()))]].concat();
-    let expected = "Settled what an earlier second had left open: account acct_1 is enabled.";
+    let expected = "Settled what an earlier second had left open: account acct_1 was enabled.";
     check(Kind::Account, &told, "c", expected);
 }
 
@@ -367,7 +388,7 @@ fn final_statuses_of_one_second_that_exclude_each_other_are_open() {
         );
         check(Kind::Payout, &told, event, &expected);
     }
-    let expected = "First report of payout po_1: pending; it is failed now, by b.";
+    let expected = "First report of payout po_1: pending; it is failed now, as of b.";
     check(Kind::Payout, &told, "a", expected);
 }
 
@@ -506,7 +527,7 @@ fn what_is_not_used_says_why() {
         ),
         (
             parked("`data.object` is missing"),
-            "Kept, but its content cannot be used: `data.object` is missing. After an upgrade, redrive it.",
+            "Kept, but its content cannot be used: `data.object` is missing. A version that can use it tries it again by itself.",
         ),
     ] {
         assert_eq!(sentence, expected);

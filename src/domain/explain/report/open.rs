@@ -69,7 +69,7 @@ impl Told<'_> {
 
     pub(super) fn settled(&self) -> String {
         let status = self.entry.state.status().unwrap_or_default();
-        format!("Settled what an earlier second had left open: {} is {status}", self.object())
+        format!("Settled what an earlier second had left open: {} was {status}", self.object())
     }
 }
 

@@ -99,7 +99,7 @@ impl Tally {
         match self.outcomes.get("unknown") {
             None => Ok(()),
             Some(count) => Err(Failure::Failed(format!(
-                "{count} of the events are not known there; --livemode looks in the other partition, and --url at another server"
+                "events that are not known there: {count}; --livemode true or false chooses the partition, and --url the server"
             ))),
         }
     }

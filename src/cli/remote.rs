@@ -73,10 +73,14 @@ impl Caller {
 
     /// That the server does not know what it was asked for.
     pub(super) fn unknown(&self, what: &str, remedy: &str) -> Failure {
-        let livemode = self.livemode.is_none_or(|livemode| livemode);
+        let elsewhere = match self.livemode {
+            Some(livemode) => format!("--livemode {} looks in the other partition", !livemode),
+            // Which one the server shows by default is not known here.
+            None => "--livemode true or false looks in either partition".to_owned(),
+        };
         Failure::Failed(format!(
-            "{} knows no {what}; --livemode {} looks in the other partition{remedy}, and --url at another server",
-            self.url, !livemode
+            "{} knows no {what}; {elsewhere}{remedy}, and --url at another server",
+            self.url
         ))
     }
 

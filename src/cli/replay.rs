@@ -29,6 +29,7 @@ const BYTES_PER_PREVIEW: usize = 31 << 20;
     after_help = "Examples:\n  bursar replay fixtures/events --token $TOKEN\n  bursar replay events.jsonl --dry-run\n  bursar replay fixtures/events --sign --shuffle 7 --duplicate 1"
 )]
 pub struct Arguments {
+    /// Event files, and folders of them
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Server to call [env: `BURSAR_URL`] [default: the configured bind address]

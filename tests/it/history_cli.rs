@@ -111,7 +111,13 @@ fn what_cannot_be_shown_is_told_in_one_sentence_with_a_remedy() {
         assert!(ended.stdout.is_empty(), "{ended:?}");
     };
     for (code, token, arguments, says) in [
-        (1, READER, &["acct_x"][..], &["knows no account acct_x", "--livemode", "--url"][..]),
+        (
+            1,
+            READER,
+            &["acct_x"][..],
+            &["knows no account acct_x", "--livemode true or", "--url"][..],
+        ),
+        (1, READER, &["acct_x", "--livemode", "false"], &["--livemode true looks"]),
         (1, READER, &["--kind", "topup", "a b/c?"], &["knows no topup a b/c?"]),
         (1, READER, &["--kind", "balance"], &["knows no balance", "--account"]),
         (1, "wrong", &["acct_x"], &["401", "BURSAR_TOKEN"]),
@@ -166,7 +172,11 @@ fn a_redrive_prints_what_became_of_each_event() {
     ended.says(&["evt_odd1  parked\nevt_good  not parked\n", "tried 2 events"]);
     let some = ["redrive", "evt_nobody", "evt_odd2", "--dry-run"];
     let ended = ask(&place, &server, OPERATOR, &some).expect(1);
-    ended.says(&["evt_nobody  unknown\nevt_odd2  parked\n", "would try 2 events", "--livemode"]);
+    ended.says(&[
+        "evt_nobody  unknown\nevt_odd2  parked\n",
+        "would try 2 events",
+        "not known there: 1",
+    ]);
     let ended =
         ask(&place, &server, OPERATOR, &["redrive", "--all", "--livemode", "true"]).expect(0);
     ended.says(&["tried 0 events"]);

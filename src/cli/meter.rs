@@ -46,13 +46,14 @@ impl Meter {
     }
 }
 
+/// The `0` is for the digits behind the point of a rate.
 fn bar(at: At) -> ProgressBar {
     let (bar, template) = match at.total {
         Some(total) => (
             ProgressBar::new(total),
-            "{msg} {bar:30} {human_pos} of {human_len} ({per_sec}, {eta})",
+            "{msg} {bar:30} {human_pos} of {human_len} ({per_sec:0}, {eta} left)",
         ),
-        None => (ProgressBar::new_spinner(), "{spinner} {msg} {human_pos} ({per_sec})"),
+        None => (ProgressBar::new_spinner(), "{spinner} {msg} {human_pos} ({per_sec:0})"),
     };
     let style = ProgressStyle::with_template(template);
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(at.stage)

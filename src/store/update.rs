@@ -390,7 +390,7 @@ fn still_parked(event: Event) -> Event {
     match event.reading {
         Reading::Parked { .. } => event,
         Reading::Report { .. } | Reading::Ignored => {
-            parked(event, "it could not be used when it came; redrive it")
+            parked(event, "it could not be used when it came, and was not redriven since")
         }
     }
 }

@@ -178,7 +178,7 @@ async fn a_rebuild_gives_the_feed_that_readers_saw_whatever_the_rules_have_learn
     let opened = opened.rebuilt().await;
     let event = opened.store.event(false, id(&parked)).await.unwrap().unwrap();
     assert_eq!(event.outcome, Outcome::Parked);
-    assert!(event.reason.unwrap().contains("redrive"));
+    assert!(event.reason.unwrap().contains("redriven"));
     assert_eq!(ids(&opened.entries().await), [id(&next)]);
 }
 

@@ -70,6 +70,10 @@ impl Folder {
         self.path.join("views.new")
     }
 
+    fn old_views(&self) -> PathBuf {
+        self.path.join("views.old")
+    }
+
     fn check_format(&self) -> Result<(), StoreError> {
         let path = self.path.join("FORMAT");
         match fs::read_to_string(&path) {
@@ -149,10 +153,16 @@ impl Folder {
         delete(&self.new_views())
     }
 
+    /// Deletes what a rebuild that was cut off has left beside the views.
+    pub(super) fn delete_leftovers(&self) -> Result<(), StoreError> {
+        self.delete_new_views()?;
+        delete(&self.old_views())
+    }
+
     /// Puts the new views where the old ones were. After a crash in between there are none, and
     /// the next start makes them again.
     pub(super) fn swap_views(&self) -> Result<(), StoreError> {
-        let (new, old) = (self.new_views(), self.path.join("views.old"));
+        let (new, old) = (self.new_views(), self.old_views());
         delete(&old)?;
         sync_all(&new).map_err(|error| failed(&new, &error))?;
         if self.views().exists() {

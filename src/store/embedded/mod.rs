@@ -95,6 +95,7 @@ impl Embedded {
         progress: Progress<'_>,
     ) -> Result<Self, StoreError> {
         let folder = Folder::open(path)?;
+        folder.delete_leftovers()?;
         let views = trusted_views(&folder);
         let journal = open_journal(&folder, options, views.as_ref())?;
         if journal.recovered_tail() > 0 {

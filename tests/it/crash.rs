@@ -2,12 +2,13 @@
 #![expect(clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::process::{Connection, Place, Process, READER, Server, all_stories, payout};
+use crate::process::{Connection, LIMIT, Place, Process, READER, Server, all_stories, payout};
 
 const KILLS: usize = 6;
 const CLIENTS: usize = 6;
@@ -141,6 +142,51 @@ fn a_start_that_is_killed_at_any_moment_can_be_repeated() {
     server.stop();
     place.run(&["verify"]).expect(0).says(&["1 events"]);
     place.run(&["rebuild", "--check"]).expect(0);
+}
+
+/// A limit on the length of files stands for the full disk; the journal's file is long already.
+#[test]
+fn a_server_that_cannot_write_what_is_derived_ends_and_loses_nothing() {
+    let place = Place::new();
+    place.serve().stop();
+    let mut command = Command::new("/bin/sh");
+    let limited = "trap '' XFSZ; ulimit -f 2048; exec \"$0\" serve";
+    let given = place.command(&["serve"]);
+    command.args(["-c", limited]).arg(given.get_program()).env_clear();
+    command.envs(given.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut server = place.serve_by(command);
+    let told = Mutex::new(Told::default());
+    let start = Instant::now();
+    for number in 0.. {
+        let name = format!("f{number}");
+        let Ok(mut connection) = Connection::to(server.address) else { break };
+        let Ok(answer) = connection.deliver(&payout(&name)) else { break };
+        let mut told = told.lock().expect("a sound lock");
+        match answer.status {
+            200 => told.acknowledged.insert(name),
+            _ => {
+                told.open.push(name);
+                std::thread::sleep(Duration::from_millis(20));
+                assert!(start.elapsed() < LIMIT, "it goes on, but stores nothing");
+                false
+            }
+        };
+        // Now and then nothing is to be written, and the next to touch sled is a read.
+        if number % 100 == 99 {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+    server.process.until_it_says("derived records cannot be written");
+    server.process.end().expect(1);
+    let told = told.into_inner().expect("a sound lock");
+    let server = place.serve();
+    let stored = stored(&server);
+    for name in &told.acknowledged {
+        assert_eq!(stored.get(name), Some(&1), "{name} was acknowledged");
+    }
+    server.stop();
+    place.run(&["verify"]).expect(0).says(&["no faults"]);
 }
 
 /// Kills lie everywhere between the first new row and the end.

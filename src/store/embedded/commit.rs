@@ -19,14 +19,15 @@ impl Inner {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         self.ready(&mut writer)?;
         let mut update = Update::new(&self.views, &self.journal, &*self.rules);
-        let Sorted { recorded_at, records, actions, places, .. } = self.sort(batch, &update)?;
+        let sorted = self.or_failure(self.sort(batch, &update))?;
+        let Sorted { recorded_at, records, actions, places, .. } = sorted;
         let folded = append_while(&mut writer, records, |positions| {
             fold(recorded_at, actions, positions, &mut update)
         })?;
         // The events are safe in the journal. Until the views have followed, by whatever path
         // this is left, the next commit must first put them right.
         writer.behind = true;
-        let receipts = folded?;
+        let receipts = self.or_failure(folded)?;
         self.views.hold(update.finish())?;
         self.caught_up(&mut writer);
         Ok(answers(places, receipts))
@@ -88,10 +89,17 @@ impl Inner {
         }
         if writer.behind {
             let newest = writer.journal.newest();
-            catch_up(&self.views, (&self.journal, newest), &*self.rules, &mut |_| {})?;
+            let behind = (&self.journal, newest);
+            self.or_failure(catch_up(&self.views, behind, &*self.rules, &mut |_| {}))?;
             self.caught_up(writer);
         }
         Ok(())
+    }
+
+    /// A read can be the first to meet a sled that has failed for good, after which only a new
+    /// start helps. Asked to write, sled says whether that is so.
+    fn or_failure<T>(&self, read: Result<T, StoreError>) -> Result<T, StoreError> {
+        read.or_else(|error| self.views.flush().and(Err(error)))
     }
 
     /// The views reflect all of the journal. Only now may readers of the feed be told: none can

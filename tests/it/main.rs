@@ -35,6 +35,8 @@ mod feed;
 mod history;
 /// `bursar history` and `bursar redrive`, which ask a running server.
 mod history_cli;
+/// Lists, while derived records are written behind the acknowledgement.
+mod listing;
 /// Who follows the change feed through kill -9 ends with what the server shows.
 mod mirror;
 /// What Stripe's own libraries make of a delivery, beside what we make of it.

@@ -163,15 +163,12 @@ fn a_server_that_cannot_write_what_is_derived_ends_and_loses_nothing() {
         let Ok(mut connection) = Connection::to(server.address) else { break };
         let Ok(answer) = connection.deliver(&payout(&name)) else { break };
         let mut told = told.lock().expect("a sound lock");
-        match answer.status {
-            200 => told.acknowledged.insert(name),
-            _ => {
-                told.open.push(name);
-                std::thread::sleep(Duration::from_millis(20));
-                assert!(start.elapsed() < LIMIT, "it goes on, but stores nothing");
-                false
-            }
-        };
+        if answer.status == 200 {
+            told.acknowledged.insert(name);
+        } else {
+            std::thread::sleep(Duration::from_millis(20));
+            assert!(start.elapsed() < LIMIT, "it goes on, but stores nothing");
+        }
         // Now and then nothing is to be written, and the next to touch sled is a read.
         if number % 100 == 99 {
             std::thread::sleep(Duration::from_millis(100));

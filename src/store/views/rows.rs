@@ -21,8 +21,9 @@ use crate::store::views::redo::{Put, Redo};
 use crate::store::views::{Applied, StoredChange, StoredEvent, StoredObject};
 use crate::store::{PackedBody, StoreError, Summary};
 
-/// sled's own cache; the operating system's serves the rest.
-const CACHE_BYTES: u64 = 64 << 20;
+/// sled's own cache, which takes several times its size in memory; the operating system's serves
+/// the rest about as well.
+const CACHE_BYTES: u64 = 16 << 20;
 
 /// Sequences that share a row of event records: sled's cost is by the row. A leaf of sled's holds
 /// up to 16 rows and is written whole, so long rows cost as much as many.

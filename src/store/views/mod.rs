@@ -2,7 +2,7 @@
 //! object, the events known about it, lists and counts.
 //!
 //! All of it can be deleted and is then folded again from the journal. It lies in sled
-//! ([`rows`]); what is newer than sled is held in memory ([`writer`]), and every read looks
+//! (`rows`); what is newer than sled is held in memory (`writer`), and every read looks
 //! there first.
 
 mod feed;

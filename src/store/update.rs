@@ -4,7 +4,7 @@
 //! here, in the order of the journal, which is why they agree. What a batch has changed so far
 //! lies in memory and is seen by the rest of the batch; [`Update::finish`] hands it over.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::change::{Change, change};
@@ -15,7 +15,9 @@ use crate::domain::time::Timestamp;
 use crate::store::journal::{JournalReader, Position};
 use crate::store::record::{Record, RecordKind};
 use crate::store::views::pending::Pending;
-use crate::store::views::{Applied, Redriven, StoredChange, StoredEvent, StoredObject, Views};
+use crate::store::views::{
+    Applied, Layer, Redriven, StoredChange, StoredEvent, StoredObject, Views,
+};
 use crate::store::{EventRecord, Object, Rules, StoreError, Summary};
 
 /// Reports that a batch keeps in memory at the most, beside its own.
@@ -28,7 +30,7 @@ pub(super) struct Update<'a> {
     /// What has changed so far.
     pending: Pending,
     /// Reports of events that may not be in the journal yet.
-    reports: HashMap<u64, Report>,
+    reports: BTreeMap<u64, Report>,
 }
 
 /// What came of one report.
@@ -70,7 +72,7 @@ impl Header {
 
 impl<'a> Update<'a> {
     pub(super) fn new(views: &'a Views, journal: &'a JournalReader, rules: &'a dyn Rules) -> Self {
-        Self { views, journal, rules, pending: Pending::default(), reports: HashMap::new() }
+        Self { views, journal, rules, pending: Pending::default(), reports: BTreeMap::new() }
     }
 
     /// Folds a record read back from the journal.
@@ -344,14 +346,14 @@ impl<'a> Update<'a> {
     ) -> Result<Option<Arc<StoredEvent>>, StoreError> {
         match self.pending.of(livemode).events.get(&sequence) {
             Some(event) => Ok(Some(Arc::clone(event))),
-            None => self.views.event(livemode, sequence),
+            None => Ok(self.views.event(livemode, sequence)?.map(Arc::new)),
         }
     }
 
     fn object(&self, key: &ObjectKey) -> Result<Option<Arc<StoredObject>>, StoreError> {
         match self.pending.objects.get(key) {
             Some(stored) => Ok(Some(Arc::clone(stored))),
-            None => self.views.object(key),
+            None => Ok(self.views.object(key)?.map(Arc::new)),
         }
     }
 
@@ -370,8 +372,8 @@ impl<'a> Update<'a> {
     }
 
     /// All that has changed.
-    pub(super) fn finish(self) -> Pending {
-        self.pending
+    pub(super) fn finish(self) -> Result<Layer, StoreError> {
+        self.pending.rows(self.views)
     }
 }
 

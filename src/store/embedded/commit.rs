@@ -1,6 +1,6 @@
 //! One commit: drop what is known, append, fold, write.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::sync::PoisonError;
 
@@ -22,13 +22,14 @@ impl Inner {
         let sorted = self.or_failure(self.sort(batch, &update))?;
         let Sorted { recorded_at, records, actions, places, .. } = sorted;
         let folded = append_while(&mut writer, records, |positions| {
-            fold(recorded_at, actions, positions, &mut update)
+            let receipts = fold(recorded_at, actions, positions, &mut update)?;
+            Ok((receipts, update.finish()?))
         })?;
         // The events are safe in the journal. Until the views have followed, by whatever path
         // this is left, the next commit must first put them right.
         writer.behind = true;
-        let receipts = self.or_failure(folded)?;
-        self.views.hold(update.finish())?;
+        let (receipts, rows) = self.or_failure(folded)?;
+        self.views.hold(rows)?;
         self.caught_up(&mut writer);
         Ok(answers(places, receipts))
     }
@@ -73,7 +74,7 @@ impl Inner {
                 update.reached(sequence, position);
             }
             writer.behind = true;
-            self.views.hold(update.finish())?;
+            self.views.hold(update.finish()?)?;
             self.caught_up(&mut writer);
         }
         Ok(receipts)
@@ -176,8 +177,8 @@ struct Sorted {
     /// What each record does to the views.
     actions: Vec<Action>,
     /// Where the new events of the batch stand among the records.
-    new: HashMap<(bool, String), usize>,
-    flagged: HashSet<(bool, String)>,
+    new: BTreeMap<(bool, String), usize>,
+    flagged: BTreeSet<(bool, String)>,
     places: Vec<Place>,
 }
 
@@ -199,8 +200,8 @@ impl Sorted {
             recorded_at,
             records: Vec::new(),
             actions: Vec::new(),
-            new: HashMap::new(),
-            flagged: HashSet::new(),
+            new: BTreeMap::new(),
+            flagged: BTreeSet::new(),
             places: Vec::new(),
         }
     }

@@ -201,7 +201,7 @@ impl Inner {
                         record.event_id
                     ))
                 })?;
-                events.push((event.record.clone(), body));
+                events.push((event.record, body));
             }
             if events.len() == limit || bytes > SCAN_BYTES {
                 break;
@@ -244,7 +244,7 @@ impl Store for Embedded {
     }
 
     async fn object(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
-        Ok(self.inner.views.object(key)?.map(|stored| stored.object.clone()))
+        Ok(self.inner.views.object(key)?.map(|stored| stored.object))
     }
 
     async fn objects(
@@ -272,7 +272,7 @@ impl Store for Embedded {
     }
 
     async fn event(&self, livemode: bool, id: &str) -> Result<Option<EventRecord>, StoreError> {
-        Ok(self.inner.views.event_of_id(livemode, id)?.map(|event| event.record.clone()))
+        Ok(self.inner.views.event_of_id(livemode, id)?.map(|event| event.record))
     }
 
     async fn body(&self, livemode: bool, id: &str) -> Result<Option<Vec<u8>>, StoreError> {

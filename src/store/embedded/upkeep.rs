@@ -83,7 +83,8 @@ impl Inner {
         }
         let (mut tried, mut used) = (0, 0);
         for livemode in [false, true] {
-            let parked = self.views.parked(livemode)?;
+            let parked = self.views.parked(livemode).map(|parked| Ok(parked?.0));
+            let parked = parked.collect::<Result<Vec<u64>, StoreError>>()?;
             for sequences in parked.chunks(EVENTS_PER_RETRY) {
                 let events = sequences.iter().map(|&sequence| self.views.event(livemode, sequence));
                 let ids = events.filter_map(|event| {
@@ -149,12 +150,12 @@ pub(super) fn catch_up(
         update.record(position, &record)?;
         done += 1;
         if done % RECORDS_PER_WRITE == 0 {
-            views.hold(update.finish())?;
+            views.hold(update.finish()?)?;
             update = Update::new(views, journal, rules);
             progress(At { stage: "records folded", done, total });
         }
     }
-    views.hold(update.finish())
+    views.hold(update.finish()?)
 }
 
 fn compare(

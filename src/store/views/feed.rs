@@ -1,14 +1,11 @@
 //! The change feed, read from the rows that it shares with the event records.
 
-use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use crate::domain::change::Change;
 use crate::domain::time::Timestamp;
-use crate::store::views::{StoredEvent, Views};
+use crate::store::views::rows::{EventRow, SEQUENCES_PER_ROW, row_of};
+use crate::store::views::{StoredEvent, Views, key};
 use crate::store::{ChangePage, ChangeRecord, StoreError};
 
 /// Rows that one page looks at before it answers with what it has found.
@@ -30,13 +27,6 @@ pub struct Redriven {
     pub recorded_at: Timestamp,
 }
 
-/// An entry, and its event where that lies in the same row.
-#[derive(Clone)]
-struct Found {
-    stored: StoredChange,
-    event: Option<Arc<StoredEvent>>,
-}
-
 impl Views {
     /// The entries after `after` and up to `newest`, a record that these views reflect.
     pub fn changes(
@@ -46,58 +36,36 @@ impl Views {
         newest: u64,
         limit: usize,
     ) -> Result<ChangePage, StoreError> {
+        let mut items = Vec::new();
         if after >= newest {
-            return Ok(ChangePage { items: Vec::new(), next: after });
+            return Ok(ChangePage { items, next: after });
         }
-        let wanted = after + 1..=newest;
-        // First, so that what moves from memory to sled meanwhile is met here or there.
-        let held: BTreeMap<u64, Found> = self.writer.gather(|found: &mut BTreeMap<_, _>, held| {
-            let changes = held.of(livemode).changes.range(wanted.clone());
-            found.extend(changes.map(|(&sequence, stored)| {
-                (sequence, Found { stored: stored.clone(), event: None })
-            }));
-        });
-        let (mut found, looked_until) = self.stored_changes(livemode, wanted, limit)?;
-        found.extend(held.into_iter().take_while(|(sequence, _)| *sequence <= looked_until));
-        let items = found.into_iter().take(limit);
-        let items = items.map(|(sequence, found)| self.announced(livemode, sequence, found));
-        let items = items.collect::<Result<Vec<_>, _>>()?;
-        let next = match items.last() {
-            Some(last) if items.len() == limit => last.sequence,
-            _ => looked_until,
-        };
-        Ok(ChangePage { items, next })
-    }
-
-    /// Entries that sled has, and how far it was searched.
-    fn stored_changes(
-        &self,
-        livemode: bool,
-        wanted: RangeInclusive<u64>,
-        limit: usize,
-    ) -> Result<(BTreeMap<u64, Found>, u64), StoreError> {
-        let mut found = BTreeMap::new();
-        for (count, row) in self.rows.event_rows(livemode, wanted.clone()).enumerate() {
-            let (first, mut row) = row?;
-            if count == ROWS_LOOKED_AT_PER_PAGE || found.len() >= limit {
-                return Ok((found, first - 1));
+        let row = |sequence| key::event_row(livemode, sequence);
+        let rows = self.oldest_first(row(row_of(after + 1))..row(row_of(newest) + 1));
+        for (count, found) in rows.enumerate() {
+            let (number, EventRow { mut events, changes }) = found?;
+            if count == ROWS_LOOKED_AT_PER_PAGE {
+                return Ok(ChangePage { items, next: number * SEQUENCES_PER_ROW - 1 });
             }
-            for (sequence, stored) in row.changes {
-                let event = row.events.remove(&sequence).map(Arc::new);
-                if wanted.contains(&sequence) {
-                    found.insert(sequence, Found { stored, event });
+            let wanted = |(sequence, _): &(u64, _)| (after + 1..=newest).contains(sequence);
+            for (sequence, change) in changes.into_iter().filter(wanted) {
+                let event = events.remove(&sequence);
+                items.push(self.announced(livemode, sequence, change, event)?);
+                if items.len() == limit {
+                    return Ok(ChangePage { items, next: sequence });
                 }
             }
         }
-        Ok((found, *wanted.end()))
+        Ok(ChangePage { items, next: newest })
     }
 
-    /// An entry, with what the record of its event tells.
+    /// An entry, with what the record of its event tells; `event` where that lies in its row.
     fn announced(
         &self,
         livemode: bool,
         sequence: u64,
-        Found { stored, event }: Found,
+        stored: StoredChange,
+        event: Option<StoredEvent>,
     ) -> Result<ChangeRecord, StoreError> {
         let event = match (&stored.redriven, event) {
             (Some(redriven), _) => self.event(livemode, redriven.event)?,

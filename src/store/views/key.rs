@@ -20,32 +20,20 @@ pub(super) fn event_id(livemode: bool, id: &str) -> Vec<u8> {
     key
 }
 
-pub(super) fn all_events(livemode: bool) -> Vec<u8> {
-    vec![b'n', u8::from(livemode)]
-}
-
 pub(super) fn event_row(livemode: bool, row: u64) -> Vec<u8> {
-    with_sequence(&all_events(livemode), row)
-}
-
-pub(super) fn all_parked(livemode: bool) -> Vec<u8> {
-    vec![b'p', u8::from(livemode)]
+    with_sequence(&[b'n', u8::from(livemode)], row)
 }
 
 pub(super) fn parked(livemode: bool, sequence: u64) -> Vec<u8> {
-    with_sequence(&all_parked(livemode), sequence)
+    with_sequence(&[b'p', u8::from(livemode)], sequence)
 }
 
 pub(super) fn summary(livemode: bool) -> Vec<u8> {
     vec![b's', u8::from(livemode)]
 }
 
-pub(super) fn all_listed(livemode: bool, kind: Kind) -> Vec<u8> {
-    vec![b'l', u8::from(livemode), code(kind)]
-}
-
-pub(super) fn listed(livemode: bool, kind: Kind, sequence: u64) -> Vec<u8> {
-    with_sequence(&all_listed(livemode, kind), sequence)
+pub(super) fn list_row(livemode: bool, kind: Kind, row: u64) -> Vec<u8> {
+    with_sequence(&[b'l', u8::from(livemode), code(kind)], row)
 }
 
 /// Each part carries its length, so that no object's key is the beginning of another's.

@@ -7,17 +7,20 @@
 
 mod feed;
 mod key;
+mod layer;
 pub mod pending;
 mod redo;
 mod rows;
 mod writer;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
+use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::id::{Kind, ObjectKey};
@@ -27,12 +30,13 @@ use crate::store::{
     EventFilter, EventRecord, Object, ObjectFilter, PackedBody, Page, Slice, StoreError, Summary,
 };
 pub use feed::{Redriven, StoredChange};
-use pending::Pending;
-use rows::Rows;
+pub use layer::Layer;
+use layer::Put;
+use rows::{Bytes, EventRow, ListRow, Row, Rows, decode, row_of};
 use writer::Writer;
 
 /// Raised when the rules, or what these records mean, change: older views are then rebuilt.
-pub(super) const VIEWS_VERSION: u32 = 2;
+pub(super) const VIEWS_VERSION: u32 = 3;
 
 /// Items that one page looks at before it answers with what it has found.
 const LOOKED_AT_PER_PAGE: usize = 20_000;
@@ -86,10 +90,8 @@ impl Views {
 
     /// `None` for views that are new, or of another version.
     pub fn applied(&self) -> Result<Option<Applied>, StoreError> {
-        if let Some(applied) = self.writer.look(|held| held.applied) {
-            return Ok(Some(applied));
-        }
-        Ok(self.rows.applied()?.filter(|applied| applied.version == VIEWS_VERSION))
+        let applied: Option<Applied> = self.get(key::APPLIED)?;
+        Ok(applied.filter(|applied| applied.version == VIEWS_VERSION))
     }
 
     /// The last record that these views reflect, 0 for new ones; `None` for another version.
@@ -101,47 +103,31 @@ impl Views {
     }
 
     pub fn sequence_of(&self, livemode: bool, id: &str) -> Result<Option<u64>, StoreError> {
-        match self.writer.look(|held| held.of(livemode).ids.get(id).copied()) {
-            Some(sequence) => Ok(Some(sequence)),
-            None => self.rows.sequence_of(livemode, id),
-        }
+        self.get(&key::event_id(livemode, id))
     }
 
-    pub fn event(
-        &self,
-        livemode: bool,
-        sequence: u64,
-    ) -> Result<Option<Arc<StoredEvent>>, StoreError> {
-        match self.writer.look(|held| held.of(livemode).events.get(&sequence).cloned()) {
-            Some(event) => Ok(Some(event)),
-            None => Ok(self.rows.event(livemode, sequence)?.map(Arc::new)),
-        }
+    pub fn event(&self, livemode: bool, sequence: u64) -> Result<Option<StoredEvent>, StoreError> {
+        let row: Option<EventRow> = self.get(&key::event_row(livemode, row_of(sequence)))?;
+        Ok(row.and_then(|mut row| row.events.remove(&sequence)))
     }
 
     /// The event at this place of the order of arrival, in whichever partition.
-    pub fn event_at(&self, sequence: u64) -> Result<Option<Arc<StoredEvent>>, StoreError> {
+    pub fn event_at(&self, sequence: u64) -> Result<Option<StoredEvent>, StoreError> {
         match self.event(false, sequence)? {
             Some(event) => Ok(Some(event)),
             None => self.event(true, sequence),
         }
     }
 
-    pub fn event_of_id(
-        &self,
-        livemode: bool,
-        id: &str,
-    ) -> Result<Option<Arc<StoredEvent>>, StoreError> {
+    pub fn event_of_id(&self, livemode: bool, id: &str) -> Result<Option<StoredEvent>, StoreError> {
         match self.sequence_of(livemode, id)? {
             Some(sequence) => self.event(livemode, sequence),
             None => Ok(None),
         }
     }
 
-    pub fn object(&self, key: &ObjectKey) -> Result<Option<Arc<StoredObject>>, StoreError> {
-        match self.writer.look(|held| held.objects.get(key).cloned()) {
-            Some(object) => Ok(Some(object)),
-            None => Ok(self.rows.object(key)?.map(Arc::new)),
-        }
+    pub fn object(&self, key: &ObjectKey) -> Result<Option<StoredObject>, StoreError> {
+        self.get(&key::object(key))
     }
 
     /// Sequences of the events known about an object, the one applied last first.
@@ -156,39 +142,22 @@ impl Views {
     }
 
     pub fn summary(&self, livemode: bool) -> Result<Summary, StoreError> {
-        let oldest_parked = self.oldest_parked(livemode)?;
+        let oldest_parked = self.parked(livemode).next().transpose()?;
+        let oldest_parked = oldest_parked.map(|(_, received_at)| received_at);
         Ok(Summary { oldest_parked, ..self.counts(livemode)? })
     }
 
     /// The summary without what is looked up when it is asked for.
     pub fn counts(&self, livemode: bool) -> Result<Summary, StoreError> {
-        match self.writer.look(|held| held.of(livemode).summary.clone()) {
-            Some(summary) => Ok(summary),
-            None => Ok(self.rows.summary(livemode)?.unwrap_or_default()),
-        }
+        Ok(self.get(&key::summary(livemode))?.unwrap_or_default())
     }
 
-    fn oldest_parked(&self, livemode: bool) -> Result<Option<Timestamp>, StoreError> {
-        let held = self.held_parked(livemode);
-        let mut stored = self.rows.parked(livemode);
-        let stored = stored.find(|row| row.as_ref().map_or(true, |row| !held.contains_key(&row.0)));
-        let held = held.into_iter().find_map(|(sequence, at)| at.map(|at| (sequence, at)));
-        let oldest = held.into_iter().chain(stored.transpose()?).min();
-        Ok(oldest.map(|(_, received_at)| received_at))
-    }
-
-    /// Sequences of all parked events, the oldest first.
-    pub fn parked(&self, livemode: bool) -> Result<Vec<u64>, StoreError> {
-        let held = self.held_parked(livemode);
-        let stored = self.rows.parked(livemode).collect::<Result<Vec<_>, _>>()?;
-        let mut all: BTreeMap<_, _> =
-            stored.into_iter().map(|(sequence, at)| (sequence, Some(at))).collect();
-        all.extend(held);
-        Ok(all.into_iter().filter_map(|(sequence, at)| at.map(|_| sequence)).collect())
-    }
-
-    fn held_parked(&self, livemode: bool) -> BTreeMap<u64, Option<Timestamp>> {
-        self.writer.gather(|all, held| BTreeMap::extend(all, &held.of(livemode).parked))
+    /// All parked events and when they came, the oldest first.
+    pub fn parked(
+        &self,
+        livemode: bool,
+    ) -> impl Iterator<Item = Result<(u64, Timestamp), StoreError>> + use<> {
+        self.oldest_first(key::parked(livemode, 0)..key::parked(livemode, u64::MAX))
     }
 
     pub fn objects(
@@ -198,17 +167,11 @@ impl Views {
         filter: &ObjectFilter,
         slice: Slice,
     ) -> Result<Page<Object>, StoreError> {
-        let before = slice.from.unwrap_or(u64::MAX);
-        let held: BTreeMap<u64, ObjectKey> = self.writer.gather(|all, held| {
-            let listed = held.of(livemode).listed.range((kind, 0)..(kind, before));
-            BTreeMap::extend(all, listed.map(|(&(_, sequence), key)| (sequence, key.clone())));
-        });
-        let stored = self.rows.listed(livemode, kind, before);
-        page(newest_first(held, stored), slice, |key| {
+        let row = |number| key::list_row(livemode, kind, number);
+        let rows = self.newest_first::<ListRow>(row(0)..row(end_of(slice)));
+        page(rows, slice, |key| {
             let stored = self.object(&key)?;
-            Ok(stored
-                .filter(|stored| filter.admits(&stored.object))
-                .map(|stored| stored.object.clone()))
+            Ok(stored.map(|stored| stored.object).filter(|object| filter.admits(object)))
         })
     }
 
@@ -218,21 +181,48 @@ impl Views {
         filter: &EventFilter,
         slice: Slice,
     ) -> Result<Page<EventRecord>, StoreError> {
-        let before = slice.from.unwrap_or(u64::MAX);
-        let held: BTreeMap<u64, Arc<StoredEvent>> = self.writer.gather(|all, held| {
-            let events = held.of(livemode).events.range(..before);
-            BTreeMap::extend(all, events.map(|(&sequence, event)| (sequence, Arc::clone(event))));
-        });
-        let stored = self.rows.events(livemode, before);
-        let stored = stored.map(|event| event.map(|(sequence, event)| (sequence, Arc::new(event))));
-        page(newest_first(held, stored), slice, |event| {
-            Ok(Some(&event.record).filter(|record| filter.admits(record)).cloned())
+        let row = |number| key::event_row(livemode, number);
+        let rows = self.newest_first::<EventRow>(row(0)..row(end_of(slice)));
+        page(rows.map(|row| Ok(row?.events)), slice, |event| {
+            Ok(Some(event.record).filter(|record| filter.admits(record)))
         })
     }
 
-    /// Makes records visible at once; sled has them later. Waits when too many wait already.
-    pub fn hold(&self, pending: Pending) -> Result<(), StoreError> {
-        self.writer.hold(pending)
+    /// What a row says, in memory or in sled.
+    fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
+        let row = match self.writer.look(key) {
+            Some(held) => held,
+            None => self.rows.get(key)?,
+        };
+        row.map(|row| decode(&row)).transpose()
+    }
+
+    /// What the rows of a range say, each with the number at the end of its key, by which they
+    /// come.
+    fn oldest_first<T: DeserializeOwned>(
+        &self,
+        range: Range<Vec<u8>>,
+    ) -> impl Iterator<Item = Result<(u64, T), StoreError>> + use<T> {
+        let held = self.writer.range(&range).into_iter();
+        merged(held, self.rows.range(range), Bytes::cmp).map(|row| {
+            let (key, row) = row?;
+            Ok((key::last_sequence(&key)?, decode(&row)?))
+        })
+    }
+
+    /// What the rows of a range say, backwards.
+    fn newest_first<T: DeserializeOwned>(
+        &self,
+        range: Range<Vec<u8>>,
+    ) -> impl Iterator<Item = Result<T, StoreError>> + use<T> {
+        let held = self.writer.range(&range).into_iter().rev();
+        let descending = |a: &Bytes, b: &Bytes| b.cmp(a);
+        merged(held, self.rows.range(range).rev(), descending).map(|row| decode(&row?.1))
+    }
+
+    /// Makes rows visible at once; sled has them later. Waits when too many wait already.
+    pub fn hold(&self, rows: Layer) -> Result<(), StoreError> {
+        self.writer.hold(rows)
     }
 
     /// Why nothing more can be written, if so.
@@ -246,52 +236,60 @@ impl Views {
     }
 
     /// All rows, for comparison with other views.
-    pub fn all_rows(&self) -> Result<impl Iterator<Item = Row> + use<>, StoreError> {
+    pub fn all_rows(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<(Bytes, Bytes), StoreError>> + use<>, StoreError> {
         self.flush()?;
         Ok(self.rows.all())
     }
 }
 
-/// A key and a value, or why they cannot be read.
-type Row = Result<(Vec<u8>, Vec<u8>), StoreError>;
-
-/// What is held in memory and what sled has, by sequence from the newest to the oldest. Where
-/// both know one, memory is right: sled's copy is older, or was written meanwhile.
-fn newest_first<T>(
-    held: BTreeMap<u64, T>,
-    stored: impl Iterator<Item = Result<(u64, T), StoreError>>,
-) -> impl Iterator<Item = Result<(u64, T), StoreError>> {
-    let mut held = held.into_iter().rev().peekable();
-    let mut stored = stored.peekable();
+/// Two runs of rows as one, both in this order. Where both know a row, memory is right: sled's
+/// copy is older, or was written meanwhile.
+fn merged(
+    held: impl Iterator<Item = Put>,
+    stored: impl Iterator<Item = Row>,
+    order: impl Fn(&Bytes, &Bytes) -> Ordering,
+) -> impl Iterator<Item = Row> {
+    let (mut held, mut stored) = (held.peekable(), stored.peekable());
     std::iter::from_fn(move || {
-        let Some(&(sequence, _)) = held.peek() else { return stored.next() };
-        match stored.peek() {
-            Some(Ok((other, _))) if *other > sequence => stored.next(),
-            Some(Err(_)) => stored.next(),
-            Some(Ok((other, _))) if *other == sequence => {
-                stored.next();
-                held.next().map(Ok)
+        while let Some((key, _)) = held.peek() {
+            match stored.peek().map(|row| row.as_ref().map(|(other, _)| order(other, key))) {
+                Some(Ok(Ordering::Less) | Err(_)) => return stored.next(),
+                Some(Ok(Ordering::Equal)) => drop(stored.next()),
+                Some(Ok(Ordering::Greater)) | None => {}
             }
-            Some(Ok(_)) | None => held.next().map(Ok),
+            // The others are gone.
+            if let Some((key, Some(value))) = held.next() {
+                return Some(Ok((key, value)));
+            }
         }
+        stored.next()
     })
 }
 
-/// Takes a page from items that come, each with its sequence, from the newest to the oldest.
+/// The number of the first row that holds nothing of a slice any more.
+fn end_of(slice: Slice) -> u64 {
+    slice.from.map_or(u64::MAX, |before| row_of(before) + 1)
+}
+
+/// Takes a page from rows of items by sequence; rows come from the newest to the oldest.
 fn page<I, T>(
-    items: impl Iterator<Item = Result<(u64, I), StoreError>>,
+    rows: impl Iterator<Item = Result<BTreeMap<u64, I>, StoreError>>,
     slice: Slice,
     read: impl Fn(I) -> Result<Option<T>, StoreError>,
 ) -> Result<Page<T>, StoreError> {
-    let mut taken = Vec::new();
-    let mut last = None;
-    for (count, item) in items.enumerate() {
-        if taken.len() == slice.limit || count == LOOKED_AT_PER_PAGE {
-            return Ok(Page { items: taken, next: last });
+    let before = slice.from.unwrap_or(u64::MAX);
+    let (mut taken, mut last, mut count) = (Vec::new(), None, 0);
+    for row in rows {
+        for (sequence, item) in row?.into_iter().rev().filter(|(sequence, _)| *sequence < before) {
+            if taken.len() == slice.limit || count == LOOKED_AT_PER_PAGE {
+                return Ok(Page { items: taken, next: last });
+            }
+            taken.extend(read(item)?);
+            last = Some(sequence);
+            count += 1;
         }
-        let (sequence, item) = item?;
-        taken.extend(read(item)?);
-        last = Some(sequence);
     }
     Ok(Page { items: taken, next: None })
 }

@@ -1,20 +1,25 @@
-//! Derived records that are not in sled yet: what one commit makes, and what gathers in memory
-//! until it is written.
+//! What one commit makes of the derived records, and the rows that say so.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::time::Timestamp;
-use crate::store::Summary;
-use crate::store::views::{Applied, StoredChange, StoredEvent, StoredObject};
+use crate::store::views::layer::Layer;
+use crate::store::views::rows::{EventRow, ListRow, SEQUENCES_PER_ROW, encode, row_of};
+use crate::store::views::{Applied, StoredChange, StoredEvent, StoredObject, Views, key};
+use crate::store::{StoreError, Summary};
 
 /// Each record stands as it is after the latest change.
 #[derive(Default)]
 pub struct Pending {
     test: Partition,
     live: Partition,
-    pub objects: HashMap<ObjectKey, Arc<StoredObject>>,
+    pub objects: BTreeMap<ObjectKey, Arc<StoredObject>>,
     pub applied: Option<Applied>,
 }
 
@@ -22,7 +27,7 @@ pub struct Pending {
 #[derive(Default)]
 pub struct Partition {
     /// Event id to sequence.
-    pub ids: HashMap<String, u64>,
+    pub ids: BTreeMap<String, u64>,
     pub events: BTreeMap<u64, Arc<StoredEvent>>,
     /// Entries of the change feed.
     pub changes: BTreeMap<u64, StoredChange>,
@@ -42,33 +47,96 @@ impl Pending {
         if livemode { &mut self.live } else { &mut self.test }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.applied.is_none()
-    }
-
-    /// Event records in it, which most of the rest goes by.
-    pub fn events(&self) -> usize {
-        self.live.events.len() + self.test.events.len()
-    }
-
-    /// Takes in what was made later.
-    pub fn absorb(&mut self, later: Self) {
-        let Self { test, live, objects, applied } = later;
-        self.test.absorb(test);
-        self.live.absorb(live);
-        self.objects.extend(objects);
-        self.applied = applied.or(self.applied);
+    /// All of it as rows, beside what `views` has in the same rows.
+    pub fn rows(self, views: &Views) -> Result<Layer, StoreError> {
+        let Self { test, live, objects, applied } = self;
+        let mut layer = Layer::default();
+        let newest = views.applied()?.map_or(0, |applied| applied.sequence);
+        test.rows(false, (views, newest), &mut layer)?;
+        live.rows(true, (views, newest), &mut layer)?;
+        for (key, stored) in &objects {
+            layer.put((key::object(key).into(), Some(encode(&**stored)?)));
+        }
+        if let Some(applied) = &applied {
+            layer.put((key::APPLIED.into(), Some(encode(applied)?)));
+        }
+        Ok(layer)
     }
 }
 
 impl Partition {
-    fn absorb(&mut self, later: Self) {
-        let Self { ids, events, changes, parked, listed, summary } = later;
-        self.ids.extend(ids);
-        self.events.extend(events);
-        self.changes.extend(changes);
-        self.parked.extend(parked);
-        self.listed.extend(listed);
-        self.summary = summary.or_else(|| self.summary.take());
+    fn rows(
+        self,
+        livemode: bool,
+        before: (&Views, u64),
+        layer: &mut Layer,
+    ) -> Result<(), StoreError> {
+        let Self { ids, events, changes, parked, listed, summary } = self;
+        for (id, sequence) in &ids {
+            layer.put((key::event_id(livemode, id).into(), Some(encode(sequence)?)));
+        }
+        let mut rows: Changed<'_, EventRow> = Changed::since(before);
+        for (sequence, event) in events {
+            let row = rows.row(sequence, |row| key::event_row(livemode, row))?;
+            row.events.insert(sequence, Arc::unwrap_or_clone(event));
+        }
+        for (sequence, change) in changes {
+            let row = rows.row(sequence, |row| key::event_row(livemode, row))?;
+            row.changes.insert(sequence, change);
+        }
+        rows.put(layer)?;
+        let mut rows: Changed<'_, ListRow> = Changed::since(before);
+        for ((kind, sequence), object) in listed {
+            let row = rows.row(sequence, |row| key::list_row(livemode, kind, row))?;
+            row.insert(sequence, object);
+        }
+        rows.put(layer)?;
+        for (sequence, received_at) in parked {
+            let value = received_at.map(|received_at| encode(&received_at)).transpose()?;
+            layer.put((key::parked(livemode, sequence).into(), value));
+        }
+        if let Some(summary) = &summary {
+            layer.put((key::summary(livemode).into(), Some(encode(summary)?)));
+        }
+        Ok(())
+    }
+}
+
+/// Rows that neighbouring sequences share, as they become; each is read once.
+struct Changed<'a, T> {
+    views: &'a Views,
+    /// The last sequence that the views know.
+    newest: u64,
+    rows: BTreeMap<Vec<u8>, T>,
+}
+
+impl<'a, T: Default + DeserializeOwned + Serialize> Changed<'a, T> {
+    fn since((views, newest): (&'a Views, u64)) -> Self {
+        Self { views, newest, rows: BTreeMap::new() }
+    }
+
+    /// The row that holds `sequence`, whose key `key` makes of its number.
+    fn row(
+        &mut self,
+        sequence: u64,
+        key: impl FnOnce(u64) -> Vec<u8>,
+    ) -> Result<&mut T, StoreError> {
+        let number = row_of(sequence);
+        let is_new = number * SEQUENCES_PER_ROW > self.newest;
+        Ok(match self.rows.entry(key(number)) {
+            Entry::Occupied(row) => row.into_mut(),
+            Entry::Vacant(place) if is_new => place.insert(T::default()),
+            Entry::Vacant(place) => {
+                let known = self.views.get(place.key())?;
+                place.insert(known.unwrap_or_default())
+            }
+        })
+    }
+
+    fn put(self, layer: &mut Layer) -> Result<(), StoreError> {
+        for (key, row) in self.rows {
+            layer.put((key.into(), Some(encode(&row)?)));
+        }
+        Ok(())
     }
 }

@@ -14,8 +14,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
-/// A row and what it holds from now on; `None`: there is no such row.
-pub(super) type Put = (Vec<u8>, Option<Vec<u8>>);
+use crate::store::views::layer::Put;
 
 const NO_VALUE: u32 = u32::MAX;
 
@@ -99,10 +98,10 @@ fn first_row(bytes: &[u8]) -> Option<(Put, &[u8])> {
     let (value_length, rest) = rest.split_first_chunk::<4>()?;
     let (key, rest) = taken(rest, u32::from_le_bytes(*key_length))?;
     match u32::from_le_bytes(*value_length) {
-        NO_VALUE => Some(((key.to_vec(), None), rest)),
+        NO_VALUE => Some(((key.into(), None), rest)),
         length => {
             let (value, rest) = taken(rest, length)?;
-            Some(((key.to_vec(), Some(value.to_vec())), rest))
+            Some(((key.into(), Some(value.into())), rest))
         }
     }
 }
@@ -116,7 +115,7 @@ mod tests {
     use super::*;
 
     fn put(key: &str, value: Option<&str>) -> Put {
-        (key.as_bytes().to_vec(), value.map(|value| value.as_bytes().to_vec()))
+        (key.into(), value.map(Into::into))
     }
 
     /// Two batches in a file, and the file's length after each.

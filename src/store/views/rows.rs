@@ -5,45 +5,61 @@
 //!
 //! [`redo`]: super::redo
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-use std::ops::RangeInclusive;
+use std::ops::Range;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+pub(super) use sled::IVec as Bytes;
 
-use crate::domain::id::{Kind, ObjectKey};
-use crate::domain::time::Timestamp;
+use crate::domain::id::ObjectKey;
 use crate::store::views::key;
-use crate::store::views::pending::{Partition, Pending};
-use crate::store::views::redo::{Put, Redo};
-use crate::store::views::{Applied, StoredChange, StoredEvent, StoredObject};
-use crate::store::{PackedBody, StoreError, Summary};
+use crate::store::views::layer::{Layer, Put};
+use crate::store::views::redo::Redo;
+use crate::store::views::{StoredChange, StoredEvent};
+use crate::store::{PackedBody, StoreError};
 
 /// sled's own cache, which takes several times its size in memory; the operating system's serves
 /// the rest about as well.
 const CACHE_BYTES: u64 = 16 << 20;
 
-/// Sequences that share a row of event records: sled's cost is by the row. A leaf of sled's holds
+/// Neighbouring sequences that share a row: sled's cost is by the row. A leaf of sled's holds
 /// up to 16 rows and is written whole, so long rows cost as much as many.
-const EVENTS_PER_ROW: u64 = 8;
+pub(super) const SEQUENCES_PER_ROW: u64 = 8;
 
 /// Batches are kept for a crash up to about this size; then sled is flushed.
 const REDO_BYTES: usize = 4 << 20;
 
+thread_local! {
+    /// Rows are encoded here, so that each is allocated once, in its own length.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 /// What has neighbouring sequences in one partition: event records, and entries of the change
-/// feed, which have no rows of their own because sled's cost is by the row.
+/// feed.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct EventRow {
     pub(super) events: BTreeMap<u64, StoredEvent>,
     pub(super) changes: BTreeMap<u64, StoredChange>,
 }
 
+/// Objects of one kind that were first seen in neighbouring sequences.
+pub(super) type ListRow = BTreeMap<u64, ObjectKey>;
+
+/// The number of the row that holds what has this sequence.
+pub(super) fn row_of(sequence: u64) -> u64 {
+    sequence / SEQUENCES_PER_ROW
+}
+
 #[derive(Clone)]
 pub(super) struct Rows {
     db: sled::Db,
 }
+
+/// A key and a value, or why they cannot be read.
+pub(super) type Row = Result<(Bytes, Bytes), StoreError>;
 
 impl Rows {
     pub(super) fn open(path: &Path) -> Result<(Self, RowWriter), StoreError> {
@@ -68,110 +84,26 @@ impl Rows {
         self.db.is_empty()
     }
 
-    pub(super) fn applied(&self) -> Result<Option<Applied>, StoreError> {
-        self.get(key::APPLIED)
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        let value = self.db.get(key).map_err(|error| unavailable(&error))?;
+        value.map(|value| unpacked(key, value)).transpose()
     }
 
-    pub(super) fn sequence_of(&self, livemode: bool, id: &str) -> Result<Option<u64>, StoreError> {
-        self.get(&key::event_id(livemode, id))
-    }
-
-    pub(super) fn event(
+    /// Rows in the order of their keys, from either end.
+    pub(super) fn range(
         &self,
-        livemode: bool,
-        sequence: u64,
-    ) -> Result<Option<StoredEvent>, StoreError> {
-        Ok(self.event_row(livemode, row_of(sequence))?.events.remove(&sequence))
-    }
-
-    fn event_row(&self, livemode: bool, row: u64) -> Result<EventRow, StoreError> {
-        Ok(self.get_packed(&key::event_row(livemode, row))?.unwrap_or_default())
-    }
-
-    pub(super) fn object(&self, key: &ObjectKey) -> Result<Option<StoredObject>, StoreError> {
-        self.get_packed(&key::object(key))
-    }
-
-    pub(super) fn summary(&self, livemode: bool) -> Result<Option<Summary>, StoreError> {
-        self.get(&key::summary(livemode))
-    }
-
-    /// Parked events and when they came, the oldest first.
-    pub(super) fn parked(
-        &self,
-        livemode: bool,
-    ) -> impl Iterator<Item = Result<(u64, Timestamp), StoreError>> + use<> {
-        self.db.scan_prefix(key::all_parked(livemode)).map(|row| {
-            let (key, received_at) = row.map_err(|error| unavailable(&error))?;
-            Ok((key::last_sequence(&key)?, decode(&received_at)?))
-        })
-    }
-
-    /// Objects first seen before `before`, the newest first.
-    pub(super) fn listed(
-        &self,
-        livemode: bool,
-        kind: Kind,
-        before: u64,
-    ) -> impl Iterator<Item = Result<(u64, ObjectKey), StoreError>> + use<> {
-        let range = key::all_listed(livemode, kind)..key::listed(livemode, kind, before);
-        self.db.range(range).rev().map(|row| {
-            let (key, object) = row.map_err(|error| unavailable(&error))?;
-            Ok((key::last_sequence(&key)?, decode(&object)?))
-        })
-    }
-
-    /// Event records with sequences below `before`, the newest first.
-    pub(super) fn events(
-        &self,
-        livemode: bool,
-        before: u64,
-    ) -> impl Iterator<Item = Result<(u64, StoredEvent), StoreError>> + use<> {
-        let range = key::all_events(livemode)..=key::event_row(livemode, row_of(before));
-        let rows = self.db.range(range).rev().map(|row| {
-            let (_, row) = row.map_err(|error| unavailable(&error))?;
-            decode_packed::<EventRow>(&row)
-        });
-        let events = rows.flat_map(|row| match row {
-            Ok(row) => row.events.into_iter().rev().map(Ok).collect(),
-            Err(error) => vec![Err(error)],
-        });
-        events.filter(move |event| event.as_ref().map_or(true, |(sequence, _)| *sequence < before))
-    }
-
-    /// Rows of events and changes that hold something of `sequences`, the oldest first, each with
-    /// its first sequence.
-    pub(super) fn event_rows(
-        &self,
-        livemode: bool,
-        sequences: RangeInclusive<u64>,
-    ) -> impl Iterator<Item = Result<(u64, EventRow), StoreError>> + use<> {
-        let row = |sequence: &u64| key::event_row(livemode, row_of(*sequence));
-        let range = row(sequences.start())..=row(sequences.end());
+        range: Range<Vec<u8>>,
+    ) -> impl DoubleEndedIterator<Item = Row> + use<> {
         self.db.range(range).map(|row| {
-            let (key, row) = row.map_err(|error| unavailable(&error))?;
-            Ok((key::last_sequence(&key)? * EVENTS_PER_ROW, decode_packed(&row)?))
+            let (key, value) = row.map_err(|error| unavailable(&error))?;
+            let value = unpacked(&key, value)?;
+            Ok((key, value))
         })
     }
 
-    /// All rows, for comparison with others.
-    pub(super) fn all(
-        &self,
-    ) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), StoreError>> + use<> {
-        self.db.iter().map(|row| match row {
-            Ok((key, value)) => Ok((key.to_vec(), value.to_vec())),
-            Err(error) => Err(unavailable(&error)),
-        })
-    }
-
-    fn get_packed<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
-        let value = self.db.get(key).map_err(|error| unavailable(&error))?;
-        value.map(|bytes| decode_packed(&bytes)).transpose()
-    }
-
-    fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
-        let value = self.db.get(key).map_err(|error| unavailable(&error))?;
-        value.map(|bytes| decode(&bytes)).transpose()
+    /// Every row as it lies in sled, in the order of the keys.
+    pub(super) fn all(&self) -> impl Iterator<Item = Row> + use<> {
+        self.db.iter().map(|row| row.map_err(|error| unavailable(&error)))
     }
 }
 
@@ -183,8 +115,11 @@ pub(super) struct RowWriter {
 
 impl RowWriter {
     /// Writes all of it; after a crash there is all of it or nothing.
-    pub(super) fn write(&mut self, pending: &Pending) -> Result<(), StoreError> {
-        let batch = self.batch(pending)?;
+    pub(super) fn write(&mut self, layer: &Layer) -> Result<(), StoreError> {
+        let packed = |(key, value): (&Bytes, Option<&Bytes>)| {
+            (key.clone(), value.map(|value| packed(key, value)))
+        };
+        let batch: Vec<Put> = layer.iter().map(packed).collect();
         self.redo.append(&batch).map_err(|error| unavailable(&error))?;
         self.put(batch)?;
         if self.redo.bytes() >= REDO_BYTES {
@@ -217,92 +152,33 @@ impl RowWriter {
         }
         Ok(())
     }
-
-    fn batch(&self, pending: &Pending) -> Result<Vec<Put>, StoreError> {
-        let mut batch = Vec::new();
-        for livemode in [false, true] {
-            self.partition(&mut batch, livemode, pending.of(livemode))?;
-        }
-        for (key, stored) in &pending.objects {
-            batch.push((key::object(key), Some(encode_packed(&**stored)?)));
-        }
-        if let Some(applied) = &pending.applied {
-            batch.push((key::APPLIED.to_vec(), Some(encode(applied)?)));
-        }
-        Ok(batch)
-    }
-
-    fn partition(
-        &self,
-        batch: &mut Vec<Put>,
-        livemode: bool,
-        pending: &Partition,
-    ) -> Result<(), StoreError> {
-        let Partition { ids, events, changes, parked, listed, summary } = pending;
-        for (id, sequence) in ids {
-            batch.push((key::event_id(livemode, id), Some(encode(sequence)?)));
-        }
-        let mut rows = ChangedRows { rows: &self.rows, livemode, changed: BTreeMap::new() };
-        for (&sequence, event) in events {
-            rows.row_of(sequence)?.events.insert(sequence, StoredEvent::clone(event));
-        }
-        for (&sequence, change) in changes {
-            rows.row_of(sequence)?.changes.insert(sequence, change.clone());
-        }
-        for (row, content) in &rows.changed {
-            batch.push((key::event_row(livemode, *row), Some(encode_packed(content)?)));
-        }
-        for (&sequence, received_at) in parked {
-            let value = received_at.map(|received_at| encode(&received_at)).transpose()?;
-            batch.push((key::parked(livemode, sequence), value));
-        }
-        for (&(kind, sequence), object) in listed {
-            batch.push((key::listed(livemode, kind, sequence), Some(encode(object)?)));
-        }
-        if let Some(summary) = summary {
-            batch.push((key::summary(livemode), Some(encode(summary)?)));
-        }
-        Ok(())
-    }
-}
-
-/// The rows of events and changes that a batch changes, each read once.
-struct ChangedRows<'a> {
-    rows: &'a Rows,
-    livemode: bool,
-    changed: BTreeMap<u64, EventRow>,
-}
-
-impl ChangedRows<'_> {
-    fn row_of(&mut self, sequence: u64) -> Result<&mut EventRow, StoreError> {
-        let row = row_of(sequence);
-        Ok(match self.changed.entry(row) {
-            Entry::Occupied(content) => content.into_mut(),
-            Entry::Vacant(place) => place.insert(self.rows.event_row(self.livemode, row)?),
-        })
-    }
-}
-
-/// The number of the row that holds the record of the event with this sequence.
-fn row_of(sequence: u64) -> u64 {
-    sequence / EVENTS_PER_ROW
 }
 
 /// Large rows are compressed: sled copies and writes whole pages for each of them.
-fn encode_packed<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
-    Ok(PackedBody::pack(&encode(value)?).to_bytes())
+fn packed(key: &[u8], value: &Bytes) -> Bytes {
+    if key::is_packed(key) { PackedBody::pack(value).to_bytes().into() } else { value.clone() }
 }
 
-fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
-    postcard::to_allocvec(value).map_err(|error| unavailable(&error))
+fn unpacked(key: &[u8], value: Bytes) -> Result<Bytes, StoreError> {
+    if !key::is_packed(key) {
+        return Ok(value);
+    }
+    let unpacked = PackedBody::from_bytes(&value).and_then(|packed| packed.unpack());
+    let unpacked =
+        unpacked.map_err(|error| StoreError::Damaged(format!("a derived record: {error}")))?;
+    Ok(unpacked.into())
 }
 
-fn decode_packed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
-    let unpacked = PackedBody::from_bytes(bytes).and_then(|packed| packed.unpack());
-    decode(&unpacked.map_err(|error| StoreError::Damaged(format!("a derived record: {error}")))?)
+pub(super) fn encode<T: Serialize>(value: &T) -> Result<Bytes, StoreError> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.clear();
+        let encoded = postcard::to_extend(value, std::mem::take(scratch));
+        *scratch = encoded.map_err(|error| unavailable(&error))?;
+        Ok(Bytes::from(scratch.as_slice()))
+    })
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
     postcard::from_bytes(bytes).map_err(|error| {
         StoreError::Damaged(format!(
             "a derived record does not decode: {error}; `bursar rebuild` recomputes all of them"

@@ -5,19 +5,21 @@
 //! gathered. Fewer and larger batches cost sled less. What a crash leaves unwritten is folded
 //! again from the journal.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::store::StoreError;
-use crate::store::views::pending::Pending;
-use crate::store::views::rows::RowWriter;
+use crate::store::views::layer::{Layer, Put};
+use crate::store::views::rows::{Bytes, RowWriter};
 
-/// Events that are written without waiting for more.
-const ENOUGH_EVENTS: usize = 1_024;
-/// Events that may wait in memory, beside those being written.
-const MOST_EVENTS: usize = 4_096;
+/// Bytes of rows that are written without waiting for more.
+const ENOUGH_BYTES: usize = 2 << 20;
+/// Bytes of rows that may wait in memory, beside those being written.
+const MOST_BYTES: usize = 8 << 20;
 /// How long fewer than enough wait for company.
 const LINGER: Duration = Duration::from_millis(50);
 
@@ -36,8 +38,8 @@ struct Shared {
 
 #[derive(Default)]
 struct Held {
-    filling: Pending,
-    writing: Arc<Pending>,
+    filling: Layer,
+    writing: Arc<Layer>,
     /// How often somebody wanted all of it written and flushed, and how often that was done.
     flushes_wanted: u64,
     flushes_done: u64,
@@ -62,38 +64,41 @@ impl Writer {
         }
     }
 
-    /// Makes records visible, once there is room for them.
-    pub(super) fn hold(&self, pending: Pending) -> Result<(), StoreError> {
-        if pending.is_empty() {
+    /// Makes rows visible, once there is room for them.
+    pub(super) fn hold(&self, rows: Layer) -> Result<(), StoreError> {
+        if rows.is_empty() {
             return Ok(());
         }
         let mut held = self.shared.wait_while(self.shared.lock(), |held| {
-            held.failure.is_none() && held.filling.events() >= MOST_EVENTS
+            held.failure.is_none() && held.filling.bytes() >= MOST_BYTES
         });
         if let Some(failure) = &held.failure {
             return Err(failure.clone());
         }
         let was_empty = held.filling.is_empty();
-        held.filling.absorb(pending);
-        if was_empty || held.filling.events() >= ENOUGH_EVENTS {
+        held.filling.absorb(rows);
+        if was_empty || held.filling.bytes() >= ENOUGH_BYTES {
             self.shared.turn.notify_all();
         }
         Ok(())
     }
 
-    /// Looks among what is held, at the newest first.
-    pub(super) fn look<T>(&self, find: impl Fn(&Pending) -> Option<T>) -> Option<T> {
+    /// What is held under a key; `Some(None)`: there is no such row any more.
+    #[expect(clippy::option_option, reason = "not held is something else than held to be gone")]
+    pub(super) fn look(&self, key: &[u8]) -> Option<Option<Bytes>> {
         let held = self.shared.lock();
-        find(&held.filling).or_else(|| find(&held.writing))
+        held.filling.get(key).or_else(|| held.writing.get(key)).cloned()
     }
 
-    /// Gathers from what is held, the oldest first, so that the newest has the last word.
-    pub(super) fn gather<T: Default>(&self, gather: impl Fn(&mut T, &Pending)) -> T {
+    /// All that is held in a range of keys, in their order.
+    pub(super) fn range(&self, range: &Range<Vec<u8>>) -> BTreeMap<Bytes, Option<Bytes>> {
         let held = self.shared.lock();
-        let mut gathered = T::default();
-        gather(&mut gathered, &held.writing);
-        gather(&mut gathered, &held.filling);
-        gathered
+        // The oldest first, so that the newest has the last word.
+        let rows: BTreeMap<Bytes, Option<Bytes>> = held.writing.range(range).collect();
+        held.filling.range(range).fold(rows, |mut rows, (key, value): Put| {
+            rows.insert(key, value);
+            rows
+        })
     }
 
     /// Returns when sled has handed everything held so far to the operating system.
@@ -143,7 +148,7 @@ impl Shared {
             held.filling.is_empty() && held.flushes_done == held.flushes_wanted && !held.stop
         });
         let waited = self.turn.wait_timeout_while(held, LINGER, |held| {
-            held.filling.events() < ENOUGH_EVENTS
+            held.filling.bytes() < ENOUGH_BYTES
                 && held.flushes_done == held.flushes_wanted
                 && !held.stop
         });
@@ -173,7 +178,7 @@ impl Shared {
 
 /// What the thread does next.
 enum Turn {
-    Write(Arc<Pending>),
+    Write(Arc<Layer>),
     Flush { wanted: u64 },
 }
 
@@ -181,7 +186,7 @@ fn run(rows: &mut RowWriter, shared: &Shared) {
     while let Some(turn) = shared.next() {
         // sled can panic; those who wait must hear of that too.
         let done = catch_unwind(AssertUnwindSafe(|| match &turn {
-            Turn::Write(pending) => rows.write(pending),
+            Turn::Write(layer) => rows.write(layer),
             Turn::Flush { .. } => rows.flush(),
         }));
         let panicked = |_| Err(StoreError::Unavailable("sled panicked".to_owned()));

@@ -169,19 +169,27 @@ pub(super) fn shorten(word: &str) -> String {
 /// JSON text without the white space between its tokens.
 pub(super) fn compact(raw: &RawValue) -> Json {
     let mut text = String::with_capacity(raw.get().len());
-    let (mut in_string, mut escaped) = (false, false);
-    for character in raw.get().chars() {
-        if in_string {
-            in_string = escaped || character != '"';
-            escaped = !escaped && character == '\\';
-        } else if character.is_ascii_whitespace() {
-            continue;
-        } else {
-            in_string = character == '"';
-        }
-        text.push(character);
+    let mut rest = raw.get();
+    while let Some(quote) = rest.find('"') {
+        let (between, string) = rest.split_at(quote);
+        text.extend(between.split_ascii_whitespace());
+        let (string, after) = string.split_at(string_length(string));
+        text.push_str(string);
+        rest = after;
     }
+    text.extend(rest.split_ascii_whitespace());
     Json(text)
+}
+
+/// The length of the JSON string that `text` begins with, quotes included.
+fn string_length(text: &str) -> usize {
+    let mut escaped = false;
+    let is_end = |(at, byte): (usize, u8)| {
+        let ends = at > 0 && !escaped && byte == b'"';
+        escaped = !escaped && byte == b'\\';
+        ends
+    };
+    text.bytes().enumerate().position(is_end).map_or(text.len(), |end| end + 1)
 }
 
 pub(super) fn id_of(kind: Kind, field: &str, id: &str) -> Result<(), Unusable> {

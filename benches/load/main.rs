@@ -7,6 +7,7 @@
 
 #![expect(clippy::print_stdout, reason = "this is a program that reports")]
 
+mod bodies;
 mod client;
 mod deliveries;
 mod report;

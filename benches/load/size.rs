@@ -13,7 +13,7 @@ use bursar::store::{Incoming, Store};
 use bursar::stripe::wire;
 use tempfile::TempDir;
 
-use crate::deliveries::Bodies;
+use crate::bodies::Bodies;
 use crate::{Arguments, Error};
 
 const EVENTS_PER_COMMIT: usize = 500;
@@ -42,7 +42,7 @@ pub(crate) fn measure(arguments: &Arguments, events: usize) -> Result<(), Error>
 fn fill(folder: &Path, accounts: usize, events: usize) -> Result<(), Error> {
     let store = Embedded::open(folder, Options::default(), Arc::new(StripeRules), &mut |_| {})?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    let mut bodies = Bodies::new(accounts, events);
+    let mut bodies = Bodies::new(accounts, events, clock::now());
     let mut left = events;
     while left > 0 {
         let batch = left.min(EVENTS_PER_COMMIT);

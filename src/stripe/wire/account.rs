@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::domain::Json;
@@ -10,7 +9,7 @@ use crate::domain::account::{Capability, Facts, Fields, Previous, Profile, Snaps
 use crate::domain::id::Kind;
 use crate::stripe::wire::Object;
 use crate::stripe::wire::raw::{
-    Raw, Unusable, boolean, compact, fields_of, id_of, is_object, lenient, named, nullable_fields,
+    Map, Raw, Unusable, boolean, compact, fields_of, id_of, lenient, named, nullable_fields,
     optional_text, raw_fields, shown, text, value,
 };
 
@@ -68,67 +67,64 @@ pub(super) fn snapshot(account: &Object<'_>, previous: Raw<'_>) -> Result<Snapsh
 }
 
 nullable_fields! {
-    struct RawPrevious { details_submitted, payouts_enabled, capabilities, requirements }
-}
-
-nullable_fields! {
-    struct RawPreviousCapabilities { transfers }
-}
-
-nullable_fields! {
-    struct RawPreviousRequirements {
-        disabled_reason, current_deadline, currently_due, past_due, eventually_due,
-        pending_verification,
+    struct PreviousAttributes {
+        details_submitted: bool,
+        payouts_enabled: bool,
+        capabilities: Option<Map<PreviousCapabilities>>,
+        requirements: Option<Map<PreviousRequirements>>,
     }
 }
+
+nullable_fields! {
+    struct PreviousCapabilities { transfers: Option<String> }
+}
+
+nullable_fields! {
+    struct PreviousRequirements {
+        disabled_reason: Option<String>,
+        current_deadline: Option<i64>,
+        currently_due: Option<Vec<String>>,
+        past_due: Option<Vec<String>>,
+        eventually_due: Option<Vec<String>>,
+        pending_verification: Option<Vec<String>>,
+    }
+}
+
+/// Where `requirements` were `null`, so was each of them.
+const NO_REQUIREMENTS: PreviousRequirements = PreviousRequirements {
+    disabled_reason: Some(None),
+    current_deadline: Some(None),
+    currently_due: Some(None),
+    past_due: Some(None),
+    eventually_due: Some(None),
+    pending_verification: Some(None),
+};
 
 /// Reads `previous_attributes`. One that cannot be understood links to nothing, as if absent.
 pub(super) fn previous_facts(raw: &RawValue) -> Option<Previous> {
-    /// `None`: unusable. `Some(None)`: not named. `Some(Some(_))`: its value.
-    #[expect(clippy::option_option, reason = "three cases, told apart by `?` and a match")]
-    fn field<'a, T: Deserialize<'a>>(raw: Raw<'a>) -> Option<Option<T>> {
-        raw.map(|raw| serde_json::from_str(raw.get()).ok()).map_or(Some(None), |v| v.map(Some))
+    #[expect(clippy::option_option, reason = "named or not, and null or not")]
+    fn record<T: Default>(named: Option<Option<Map<T>>>, null: T) -> T {
+        named.map_or_else(T::default, |record| record.map_or(null, |Map(record)| record))
     }
-    #[expect(clippy::option_option, reason = "as `field`, and `null` is told apart")]
-    fn record<'a, T: Deserialize<'a>>(raw: Raw<'a>) -> Option<Option<Option<T>>> {
-        let usable = raw.is_none_or(|raw| is_object(&raw) || raw.get() == "null");
-        if usable { field(raw) } else { None }
+    #[expect(clippy::option_option, reason = "named or not, and null or not")]
+    fn fields(named: Option<Option<Vec<String>>>) -> Option<Fields> {
+        named.map(|names| Fields(names.unwrap_or_default()))
     }
-    #[expect(clippy::option_option, reason = "as `field`")]
-    fn fields(raw: Raw<'_>) -> Option<Option<Fields>> {
-        let names = field::<Option<Vec<String>>>(raw)?;
-        Some(names.map(|names| Fields(names.unwrap_or_default())))
-    }
-    let previous: RawPrevious<'_> = lenient(Some(raw).filter(is_object))?;
-    let mut known = Previous {
-        details_submitted: field(previous.details_submitted)?,
-        payouts_enabled: field(previous.payouts_enabled)?,
-        ..Previous::default()
-    };
-    match record::<RawPreviousCapabilities<'_>>(previous.capabilities)? {
-        None => {}
-        Some(None) => known.transfers = Some(None),
-        Some(Some(capabilities)) => known.transfers = field(capabilities.transfers)?,
-    }
-    match record::<RawPreviousRequirements<'_>>(previous.requirements)? {
-        None => {}
-        Some(None) => {
-            known.disabled_reason = Some(None);
-            known.current_deadline = Some(None);
-            let none = || Some(Fields::default());
-            (known.currently_due, known.past_due) = (none(), none());
-            (known.eventually_due, known.pending_verification) = (none(), none());
-        }
-        Some(Some(requirements)) => {
-            known.disabled_reason = field(requirements.disabled_reason)?;
-            known.current_deadline = field(requirements.current_deadline)?;
-            known.currently_due = fields(requirements.currently_due)?;
-            known.past_due = fields(requirements.past_due)?;
-            known.eventually_due = fields(requirements.eventually_due)?;
-            known.pending_verification = fields(requirements.pending_verification)?;
-        }
-    }
-    Some(known)
+    let Map(previous): Map<PreviousAttributes> = lenient(Some(raw))?;
+    let capabilities =
+        record(previous.capabilities, PreviousCapabilities { transfers: Some(None) });
+    let requirements = record(previous.requirements, NO_REQUIREMENTS);
+    Some(Previous {
+        details_submitted: previous.details_submitted,
+        payouts_enabled: previous.payouts_enabled,
+        transfers: capabilities.transfers,
+        disabled_reason: requirements.disabled_reason,
+        current_deadline: requirements.current_deadline,
+        currently_due: fields(requirements.currently_due),
+        past_due: fields(requirements.past_due),
+        eventually_due: fields(requirements.eventually_due),
+        pending_verification: fields(requirements.pending_verification),
+    })
 }
 
 pub(super) fn capability(capability: &Object<'_>) -> Result<Capability, Unusable> {

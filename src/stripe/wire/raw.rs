@@ -25,12 +25,12 @@ macro_rules! raw_fields {
     };
 }
 
-/// The same, where `null` is told from absent.
+/// A JSON object whose fields may be absent, which is told from `null`.
 macro_rules! nullable_fields {
-    (struct $name:ident { $($field:ident),* $(,)? }) => {
-        #[derive(serde::Deserialize)]
-        struct $name<'a> {
-            $(#[serde(borrow, default, deserialize_with = "named")] $field: Raw<'a>,)*
+    (struct $name:ident { $($field:ident: $type:ty),* $(,)? }) => {
+        #[derive(Default, serde::Deserialize)]
+        struct $name {
+            $(#[serde(default, deserialize_with = "named")] $field: Option<$type>,)*
         }
     };
 }
@@ -66,10 +66,10 @@ pub(super) fn unusable<T>(reason: impl Into<String>) -> Result<T, Unusable> {
 }
 
 /// Keeps `null` apart from a field that is not there.
-pub(super) fn named<'de: 'a, 'a, D: Deserializer<'de>>(
+pub(super) fn named<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Raw<'a>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// A value of the wanted type, or nothing.
@@ -168,28 +168,22 @@ pub(super) fn shorten(word: &str) -> String {
 
 /// JSON text without the white space between its tokens.
 pub(super) fn compact(raw: &RawValue) -> Json {
-    let mut text = String::with_capacity(raw.get().len());
-    let mut rest = raw.get();
-    while let Some(quote) = rest.find('"') {
-        let (between, string) = rest.split_at(quote);
-        text.extend(between.split_ascii_whitespace());
-        let (string, after) = string.split_at(string_length(string));
-        text.push_str(string);
-        rest = after;
+    let all = raw.get();
+    let mut text = String::with_capacity(all.len());
+    let (mut in_string, mut escaped, mut start) = (false, false, 0);
+    for (at, byte) in all.bytes().enumerate() {
+        if in_string {
+            in_string = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+        } else if byte.is_ascii_whitespace() {
+            text.push_str(all.get(start..at).unwrap_or_default());
+            start = at + 1;
+        } else {
+            in_string = byte == b'"';
+        }
     }
-    text.extend(rest.split_ascii_whitespace());
+    text.push_str(all.get(start..).unwrap_or_default());
     Json(text)
-}
-
-/// The length of the JSON string that `text` begins with, quotes included.
-fn string_length(text: &str) -> usize {
-    let mut escaped = false;
-    let is_end = |(at, byte): (usize, u8)| {
-        let ends = at > 0 && !escaped && byte == b'"';
-        escaped = !escaped && byte == b'\\';
-        ends
-    };
-    text.bytes().enumerate().position(is_end).map_or(text.len(), |end| end + 1)
 }
 
 pub(super) fn id_of(kind: Kind, field: &str, id: &str) -> Result<(), Unusable> {

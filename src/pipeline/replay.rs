@@ -1,5 +1,6 @@
 //! Events that an operator hands in, without a signature: the rules are the same.
 
+use crate::domain::event::Outcome;
 use crate::domain::time::Timestamp;
 use crate::pipeline::commit::{CommitError, Committer};
 use crate::pipeline::receive::incoming;
@@ -85,10 +86,10 @@ impl Replayer {
     ) -> Result<Receipt, ReplayError> {
         let unknown = || ReplayError::UnknownEvents(vec![id.to_owned()]);
         let event = self.store.event(livemode, id).await?.ok_or_else(unknown)?;
-        if event.outcome != crate::domain::event::Outcome::Parked {
+        if event.outcome != Outcome::Parked {
             return Err(ReplayError::NotParked(id.to_owned()));
         }
-        let receipts = self.stored(livemode, vec![id.to_owned()], dry_run).await?;
+        let receipts = self.store.redrive(livemode, vec![id.to_owned()], dry_run).await?;
         receipts.into_iter().next().ok_or_else(unknown)
     }
 }

@@ -13,6 +13,8 @@ use crate::http::query::Query;
 use crate::http::{Handles, REASON_MAX_BODY_BYTES, REPLAY_MAX_BODY_BYTES, view};
 use crate::pipeline::redrive;
 
+const NO_REASON: &str = "none given";
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Replay<'a> {
@@ -28,9 +30,7 @@ pub(super) async fn replays(
     body: Result<Bytes, Error>,
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
-    let query = Query::of(&request, &["dry_run", "livemode"])?;
-    let dry_run = query.boolean("dry_run")?.unwrap_or(false);
-    let livemode = query.livemode(handles.livemode)?;
+    let Asked { livemode, dry_run } = Asked::of(&request, &handles)?;
     let body = body.map_err(|error| {
         body_error(&error, REPLAY_MAX_BODY_BYTES, "; send the events in several requests")
     })?;
@@ -45,19 +45,17 @@ pub(super) async fn replays(
             return Err(ApiError::InvalidBody("give either `events` or `event_ids`".to_owned()));
         }
     };
-    let reason = replay.reason.as_deref().unwrap_or("none given");
+    let reason = replay.reason.as_deref().unwrap_or(NO_REASON);
     tracing::info!(by = %by.name, reason, dry_run, "replayed {} events", receipts.len());
     Ok(HttpResponse::Ok().json(view::receipts(&receipts, dry_run)))
 }
 
 fn parse(body: &[u8]) -> Result<Replay<'_>, ApiError> {
-    let expected = "`{\"events\": [EVENT, ...]}` or `{\"event_ids\": [ID, ...]}`, with a `reason`";
-    // serde would read a list as the fields in the order in which they are declared.
-    if body.trim_ascii_start().first() != Some(&b'{') {
-        return Err(ApiError::InvalidBody(format!("the body is not a replay: give {expected}")));
-    }
-    serde_json::from_slice(body).map_err(|error| {
-        ApiError::InvalidBody(format!("the body is not a replay: {error}; give {expected}"))
+    json_object(body).map_err(|why| {
+        ApiError::InvalidBody(format!(
+            "the body is not a replay: {why}; give `{{\"events\": [EVENT, ...]}}` or \
+             `{{\"event_ids\": [ID, ...]}}`, with a `reason`"
+        ))
     })
 }
 
@@ -67,19 +65,10 @@ pub(super) async fn redrive(
     id: Path<String>,
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
-    let query = Query::of(&request, &["dry_run", "livemode"])?;
-    let dry_run = query.boolean("dry_run")?.unwrap_or(false);
-    let livemode = query.livemode(handles.livemode)?;
+    let Asked { livemode, dry_run } = Asked::of(&request, &handles)?;
     let receipt = handles.replayer.redrive(livemode, &id, dry_run).await?;
     tracing::info!(by = %by.name, event.id = %receipt.id, outcome = receipt.outcome.word(), dry_run, "redrove an event");
     Ok(HttpResponse::Ok().json(view::receipt(&receipt)))
-}
-
-/// Why an operator does something; nothing but a note for the log.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Because {
-    reason: Option<String>,
 }
 
 pub(super) async fn redrives(
@@ -88,33 +77,57 @@ pub(super) async fn redrives(
     body: Result<Bytes, Error>,
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
-    let query = Query::of(&request, &["dry_run", "livemode"])?;
-    let dry_run = query.boolean("dry_run")?.unwrap_or(false);
-    let livemode = query.livemode(handles.livemode)?;
-    let body =
-        body.map_err(|error| body_error(&error, REASON_MAX_BODY_BYTES, "; give a shorter reason"))?;
-    let Because { reason } = because(&body)?;
-    let reason = reason.as_deref().unwrap_or("none given");
+    let Asked { livemode, dry_run } = Asked::of(&request, &handles)?;
+    let reason = reason(body)?;
     let receipts = redrive::all(&handles.store, livemode, dry_run).await?;
     tracing::info!(by = %by.name, reason, dry_run, "redrove {} parked events", receipts.len());
     Ok(HttpResponse::Ok().json(view::receipts(&receipts, dry_run)))
 }
 
-/// Reads an optional body.
-fn because(body: &[u8]) -> Result<Because, ApiError> {
-    let body = body.trim_ascii();
-    if body.is_empty() {
-        return Ok(Because::default());
+/// What every operation is told in its query.
+struct Asked {
+    livemode: bool,
+    dry_run: bool,
+}
+
+impl Asked {
+    fn of(request: &HttpRequest, handles: &Handles) -> Result<Self, ApiError> {
+        let query = Query::of(request, &["dry_run", "livemode"])?;
+        Ok(Self {
+            livemode: query.livemode(handles.livemode)?,
+            dry_run: query.boolean("dry_run")?.unwrap_or(false),
+        })
     }
-    let wrong = |why: &str| {
-        let expected = "give no body, or `{\"reason\": \"...\"}`";
-        ApiError::InvalidBody(format!("the body is not a reason: {why}; {expected}"))
+}
+
+/// An optional body.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Because {
+    reason: Option<String>,
+}
+
+/// Why an operator does something; nothing but a note for the log.
+fn reason(body: Result<Bytes, Error>) -> Result<String, ApiError> {
+    let body =
+        body.map_err(|error| body_error(&error, REASON_MAX_BODY_BYTES, "; give a shorter reason"))?;
+    let because = match body.trim_ascii() {
+        [] => Because::default(),
+        body => json_object(body).map_err(|why| {
+            ApiError::InvalidBody(format!(
+                "the body is not a reason: {why}; give no body, or `{{\"reason\": \"...\"}}`"
+            ))
+        })?,
     };
+    Ok(because.reason.unwrap_or_else(|| NO_REASON.to_owned()))
+}
+
+fn json_object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
     // serde would read a list as the fields in the order in which they are declared.
-    if body.first() != Some(&b'{') {
-        return Err(wrong("it is not a JSON object"));
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err("it is not a JSON object".to_owned());
     }
-    serde_json::from_slice(body).map_err(|error| wrong(&error.to_string()))
+    serde_json::from_slice(body).map_err(|error| error.to_string())
 }
 
 /// Why a body could not be taken in.

@@ -1,7 +1,6 @@
 //! All parked events, tried again.
 
-use crate::domain::event::Outcome;
-use crate::store::{EventFilter, Receipt, SharedStore, Slice, StoreError};
+use crate::store::{Receipt, SharedStore, StoreError};
 
 /// What one call asks of the store, so that commits in between do not wait long.
 const EVENTS_PER_CALL: usize = 100;
@@ -13,25 +12,10 @@ pub async fn all(
     livemode: bool,
     dry_run: bool,
 ) -> Result<Vec<Receipt>, StoreError> {
-    let parked = parked(store, livemode).await?;
+    let parked = store.parked(livemode).await?;
     let mut receipts = Vec::with_capacity(parked.len());
     for ids in parked.chunks(EVENTS_PER_CALL) {
         receipts.extend(store.redrive(livemode, ids.to_vec(), dry_run).await?);
     }
     Ok(receipts)
-}
-
-async fn parked(store: &SharedStore, livemode: bool) -> Result<Vec<String>, StoreError> {
-    let mut ids = Vec::new();
-    let mut from = None;
-    loop {
-        let filter = EventFilter { outcome: Some(Outcome::Parked), ..EventFilter::default() };
-        let page = store.events(livemode, filter, Slice { from, limit: EVENTS_PER_CALL }).await?;
-        ids.extend(page.items.into_iter().map(|event| event.id));
-        from = page.next;
-        if from.is_none() {
-            ids.reverse();
-            return Ok(ids);
-        }
-    }
 }

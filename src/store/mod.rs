@@ -284,6 +284,8 @@ pub trait Store: Send + Sync {
         filter: EventFilter,
         slice: Slice,
     ) -> Result<Page<EventRecord>, StoreError>;
+    /// Ids of all parked events, the oldest first.
+    async fn parked(&self, livemode: bool) -> Result<Vec<String>, StoreError>;
     async fn summary(&self, livemode: bool) -> Result<Summary, StoreError>;
     /// All events with their bodies, of both partitions, in the order of arrival, after the one
     /// with this sequence.

@@ -186,6 +186,14 @@ fn open_journal(
 }
 
 impl Inner {
+    fn parked(&self, livemode: bool) -> Result<Vec<String>, StoreError> {
+        let ids = self.views.parked(livemode).map(|parked| {
+            let (sequence, _) = parked?;
+            Ok(self.views.event(livemode, sequence)?.map(|event| event.record.id))
+        });
+        ids.filter_map(Result::transpose).collect()
+    }
+
     fn scan(&self, after: u64, limit: usize) -> Result<Vec<(EventRecord, Vec<u8>)>, StoreError> {
         let from = self.views.event_at(after)?.map(|event| event.position);
         let (mut events, mut bytes) = (Vec::new(), 0);
@@ -289,6 +297,10 @@ impl Store for Embedded {
         slice: Slice,
     ) -> Result<Page<EventRecord>, StoreError> {
         blocking(&self.inner, move |inner| inner.views.events(livemode, &filter, slice)).await
+    }
+
+    async fn parked(&self, livemode: bool) -> Result<Vec<String>, StoreError> {
+        blocking(&self.inner, move |inner| inner.parked(livemode)).await
     }
 
     async fn summary(&self, livemode: bool) -> Result<Summary, StoreError> {

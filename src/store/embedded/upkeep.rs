@@ -83,15 +83,8 @@ impl Inner {
         }
         let (mut tried, mut used) = (0, 0);
         for livemode in [false, true] {
-            let parked = self.views.parked(livemode).map(|parked| Ok(parked?.0));
-            let parked = parked.collect::<Result<Vec<u64>, StoreError>>()?;
-            for sequences in parked.chunks(EVENTS_PER_RETRY) {
-                let events = sequences.iter().map(|&sequence| self.views.event(livemode, sequence));
-                let ids = events.filter_map(|event| {
-                    event.map(|event| event.map(|event| event.record.id.clone())).transpose()
-                });
-                let ids = ids.collect::<Result<Vec<_>, _>>()?;
-                let receipts = self.redrive(livemode, &ids, false)?;
+            for ids in self.parked(livemode)?.chunks(EVENTS_PER_RETRY) {
+                let receipts = self.redrive(livemode, ids, false)?;
                 tried += receipts.len();
                 used += receipts.iter().filter(|it| it.outcome != Outcome::Parked).count();
             }

@@ -134,6 +134,10 @@ impl Store for Gated {
         self.store.events(livemode, filter, slice).await
     }
 
+    async fn parked(&self, livemode: bool) -> Result<Vec<String>, StoreError> {
+        self.store.parked(livemode).await
+    }
+
     async fn summary(&self, livemode: bool) -> Result<Summary, StoreError> {
         self.store.summary(livemode).await
     }

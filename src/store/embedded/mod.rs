@@ -1,8 +1,8 @@
 //! The embedded engine: one folder, a journal for the truth and views for all that follows.
 //!
-//! A commit drops what is known, appends the rest to the journal and waits for the disk, folds
-//! it into the views, and only then answers. Whatever happens after the disk has confirmed can
-//! be recomputed: opening the store folds the journal from where the views stand.
+//! A commit drops what is known, appends the rest to the journal, folds it while the disk syncs,
+//! and only then shows it in the views and answers. Whatever happens after the disk has confirmed
+//! can be recomputed: opening the store folds the journal from where the views stand.
 //!
 //! **Never in here:** what an event means (see [`crate::store::Rules`] and the domain).
 

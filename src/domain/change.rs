@@ -84,11 +84,10 @@ impl Visible {
 mod tests {
     use super::*;
     use crate::domain::balance::Balance;
+    use crate::domain::examples;
     use crate::domain::fold::AsOf;
     use crate::domain::payout::Payout;
     use crate::domain::time::Timestamp;
-    use crate::domain::topup::Topup;
-    use crate::domain::transfer::Transfer;
 
     fn progress(state: State) -> Progress {
         Progress {
@@ -103,44 +102,16 @@ mod tests {
     }
 
     fn topup(status: TopupStatus) -> Progress {
-        progress(State::Topup(Topup {
-            status,
-            amount: 1000,
-            currency: None,
-            created: None,
-            expected_availability_date: None,
-            failure_code: None,
-            failure_message: None,
-            transfer_group: None,
-        }))
+        progress(State::Topup(examples::topup(status)))
     }
 
     fn transfer(amount_reversed: i64) -> Progress {
-        progress(State::Transfer(Transfer {
-            amount: 1000,
-            amount_reversed,
-            currency: None,
-            created: None,
-            destination: None,
-            source_transaction: None,
-            transfer_group: None,
-        }))
+        progress(State::Transfer(examples::transfer(amount_reversed)))
     }
 
     fn payout(failed_after_paid: bool) -> Progress {
-        progress(State::Payout(Payout {
-            status: PayoutStatus::Failed,
-            failed_after_paid,
-            amount: 1000,
-            currency: None,
-            created: None,
-            arrival_date: None,
-            automatic: None,
-            method: None,
-            destination: None,
-            failure_code: None,
-            failure_message: None,
-        }))
+        let failed = examples::payout(PayoutStatus::Failed);
+        progress(State::Payout(Payout { failed_after_paid, ..failed }))
     }
 
     #[test]

@@ -52,12 +52,12 @@ mod tests {
     use std::fmt::Debug;
 
     use super::*;
-    use crate::domain::event::{Arrival, Report, Says};
+    use crate::domain::event::{Report, Says};
+    use crate::domain::examples;
     use crate::domain::fold::{Folded, Progress, State, advance, fold};
     use crate::domain::id::Kind;
     use crate::domain::payout::{Payout, PayoutStatus};
-    use crate::domain::time::Timestamp;
-    use crate::domain::topup::{Topup, TopupStatus};
+    use crate::domain::topup::TopupStatus;
 
     /// Every move that a report may tell of, straight or with reports in between missing.
     const TOPUP_MOVES: [(TopupStatus, TopupStatus); 5] = [
@@ -99,16 +99,7 @@ mod tests {
         const FINAL: &'static [Self] = &TOPUP_FINAL;
 
         fn says(self) -> Says {
-            Says::Topup(Topup {
-                status: self,
-                amount: 2000,
-                currency: None,
-                created: None,
-                expected_availability_date: None,
-                failure_code: None,
-                failure_message: None,
-                transfer_group: None,
-            })
+            Says::Topup(examples::topup(self))
         }
 
         fn of(state: &State) -> Self {
@@ -123,19 +114,7 @@ mod tests {
         const FINAL: &'static [Self] = &PAYOUT_FINAL;
 
         fn says(self) -> Says {
-            Says::Payout(Payout {
-                status: self,
-                failed_after_paid: false,
-                amount: 1000,
-                currency: None,
-                created: None,
-                arrival_date: None,
-                automatic: None,
-                method: None,
-                destination: None,
-                failure_code: None,
-                failure_message: None,
-            })
+            Says::Payout(examples::payout(self))
         }
 
         fn of(state: &State) -> Self {
@@ -154,12 +133,7 @@ mod tests {
             event_type: format!("{}.updated", S::KIND.word()),
             created: second,
             says: status.says(),
-            arrival: Arrival {
-                sequence: 0,
-                received_at: Timestamp(0),
-                recorded_at: Timestamp(0),
-                source: "test".to_owned(),
-            },
+            arrival: examples::arrival(0),
         };
         (1..).zip(statuses).map(report).collect()
     }

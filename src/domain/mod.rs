@@ -29,6 +29,9 @@ pub mod event;
 pub mod id;
 pub mod time;
 
+#[cfg(test)]
+mod examples;
+
 /// JSON text exactly as Stripe gave it, white space aside. Opaque here: it is kept and shown,
 /// never looked into.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

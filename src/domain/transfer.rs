@@ -51,6 +51,7 @@ impl Transfer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::examples;
 
     #[test]
     fn the_status_says_how_much_was_taken_back() {
@@ -61,15 +62,7 @@ mod tests {
             (1000, 1000, TransferStatus::Reversed),
             (0, 0, TransferStatus::Created),
         ] {
-            let transfer = Transfer {
-                amount,
-                amount_reversed,
-                currency: None,
-                created: None,
-                destination: None,
-                source_transaction: None,
-                transfer_group: None,
-            };
+            let transfer = Transfer { amount, ..examples::transfer(amount_reversed) };
             assert_eq!(transfer.status(), expected, "{amount_reversed} of {amount}");
         }
     }

@@ -12,6 +12,8 @@ use bursar::domain::transfer::{Transfer, TransferStatus};
 use bursar::sandbox::fixture_events;
 use bursar::stripe::wire::tracked_types;
 
+use crate::support::lives::account::complete;
+
 /// With this set the document is written instead of compared.
 const WRITE: &str = "BURSAR_WRITE_DOCS";
 
@@ -161,20 +163,6 @@ fn transfers() -> String {
 
 // Accounts.
 
-fn facts() -> Facts {
-    Facts {
-        details_submitted: true,
-        payouts_enabled: true,
-        transfers: Some("active".to_owned()),
-        disabled_reason: None,
-        current_deadline: None,
-        currently_due: Fields::default(),
-        past_due: Fields::default(),
-        eventually_due: Fields::default(),
-        pending_verification: Fields::default(),
-    }
-}
-
 fn something() -> Fields {
     Fields(vec!["individual.id_number".to_owned()])
 }
@@ -196,27 +184,27 @@ fn account(deauthorized: bool, facts: Facts) -> Account {
 /// When an account has this status, if no earlier one holds; and accounts of which that is so.
 fn when(status: AccountStatus) -> (&'static str, Vec<Account>) {
     let known = |facts| account(false, facts);
-    let off = || Facts { payouts_enabled: false, ..facts() };
+    let off = || Facts { payouts_enabled: false, ..complete() };
     let soon = || Facts {
         currently_due: something(),
         eventually_due: something(),
         current_deadline: Some(1),
-        ..facts()
+        ..complete()
     };
     match status {
         AccountStatus::Deauthorized => (
             "the newest authorization event says that the account left the platform",
-            vec![account(true, facts())],
+            vec![account(true, complete())],
         ),
         AccountStatus::Rejected => (
             "`requirements.disabled_reason` begins with `rejected.`",
-            vec![known(Facts { disabled_reason: Some("rejected.fraud".to_owned()), ..facts() })],
+            vec![known(Facts { disabled_reason: Some("rejected.fraud".to_owned()), ..complete() })],
         ),
         AccountStatus::Onboarding => (
             "`details_submitted` is false, or no `account.updated` is known yet",
             vec![
                 known(Facts { details_submitted: false, ..off() }),
-                known(Facts { details_submitted: false, ..facts() }),
+                known(Facts { details_submitted: false, ..complete() }),
                 Account { deauthorized: false, profile: None },
             ],
         ),
@@ -225,7 +213,7 @@ fn when(status: AccountStatus) -> (&'static str, Vec<Account>) {
             vec![
                 known(Facts { pending_verification: something(), ..off() }),
                 known(Facts { disabled_reason: Some("under_review".to_owned()), ..off() }),
-                known(facts().with_transfers("pending")),
+                known(complete().with_transfers("pending")),
             ],
         ),
         AccountStatus::Restricted => (
@@ -242,11 +230,13 @@ fn when(status: AccountStatus) -> (&'static str, Vec<Account>) {
         AccountStatus::Enabled => (
             "payable, and `eventually_due` is not empty",
             vec![
-                known(Facts { eventually_due: something(), ..facts() }),
+                known(Facts { eventually_due: something(), ..complete() }),
                 known(Facts { current_deadline: None, ..soon() }),
             ],
         ),
-        AccountStatus::Complete => ("payable, and `eventually_due` is empty", vec![known(facts())]),
+        AccountStatus::Complete => {
+            ("payable, and `eventually_due` is empty", vec![known(complete())])
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::examples::{complete, fields, profile};
 
 const TRANSFERS: [Option<&str>; 5] =
     [None, Some("active"), Some("inactive"), Some("pending"), Some("word_of_tomorrow")];
@@ -13,39 +14,6 @@ const DISABLED_REASONS: [Option<&str>; 8] = [
     Some("listed"),
     Some("platform_paused"),
 ];
-
-fn fields(names: &[&str]) -> Fields {
-    Fields(names.iter().map(|&name| name.to_owned()).collect())
-}
-
-/// An account that is paid and of which nothing is asked.
-fn complete() -> Facts {
-    Facts {
-        details_submitted: true,
-        payouts_enabled: true,
-        transfers: Some("active".to_owned()),
-        disabled_reason: None,
-        current_deadline: None,
-        currently_due: fields(&[]),
-        past_due: fields(&[]),
-        eventually_due: fields(&[]),
-        pending_verification: fields(&[]),
-    }
-}
-
-fn profile(facts: Facts) -> Profile {
-    let status = facts.transfers.as_ref().map(|word| Json(format!("\"{word}\"")));
-    Profile {
-        facts,
-        charges_enabled: None,
-        requirements: None,
-        capabilities: status.map(|status| BTreeMap::from([("transfers".to_owned(), status)])),
-        controller: None,
-        country: None,
-        default_currency: None,
-        account_type: None,
-    }
-}
 
 fn account(facts: Facts) -> Account {
     Account { deauthorized: false, profile: Some(profile(facts)) }

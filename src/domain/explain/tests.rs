@@ -4,12 +4,12 @@ use crate::domain::account::{
     Account, Authorization, Capability, Facts, Fields, Profile, Snapshot,
 };
 use crate::domain::balance::Balance;
-use crate::domain::event::{Arrival, Outcome, Report, Says};
+use crate::domain::event::{Outcome, Report, Says};
+use crate::domain::examples::{self, complete, fields};
 use crate::domain::fold::{State, fold, outcome};
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::payout::{Payout, PayoutStatus};
-use crate::domain::time::Timestamp;
-use crate::domain::topup::{Topup, TopupStatus};
+use crate::domain::topup::TopupStatus;
 use crate::domain::transfer::Transfer;
 
 // Reports that the tests tell of. They arrive in the order in which they are listed.
@@ -22,12 +22,7 @@ fn reports(told: &[Told]) -> Vec<Report> {
         event_type: "some.updated".to_owned(),
         created: *created,
         says: says.clone(),
-        arrival: Arrival {
-            sequence,
-            received_at: Timestamp(0),
-            recorded_at: Timestamp(0),
-            source: "test".to_owned(),
-        },
+        arrival: examples::arrival(sequence),
     };
     (0..).zip(told).map(report).collect()
 }
@@ -50,16 +45,7 @@ fn check(kind: Kind, told: &[Told], event_id: &str, expected: &str) {
 }
 
 fn topup(status: TopupStatus) -> Says {
-    Says::Topup(Topup {
-        status,
-        amount: 2000,
-        currency: None,
-        created: None,
-        expected_availability_date: None,
-        failure_code: None,
-        failure_message: None,
-        transfer_group: None,
-    })
+    Says::Topup(examples::topup(status))
 }
 
 fn payout(status: PayoutStatus) -> Says {
@@ -67,74 +53,28 @@ fn payout(status: PayoutStatus) -> Says {
 }
 
 fn payout_arriving(status: PayoutStatus, arrival_date: Option<i64>) -> Says {
-    Says::Payout(Payout {
-        status,
-        failed_after_paid: false,
-        amount: 1000,
-        currency: None,
-        created: None,
-        arrival_date,
-        automatic: None,
-        method: None,
-        destination: None,
-        failure_code: None,
-        failure_message: None,
-    })
+    Says::Payout(Payout { arrival_date, ..examples::payout(status) })
 }
 
 fn transfer(amount_reversed: i64, group: Option<&str>) -> Says {
-    Says::Transfer(Transfer {
-        amount: 1000,
-        amount_reversed,
-        currency: None,
-        created: None,
-        destination: None,
-        source_transaction: None,
-        transfer_group: group.map(str::to_owned),
-    })
+    let transfer_group = group.map(str::to_owned);
+    Says::Transfer(Transfer { transfer_group, ..examples::transfer(amount_reversed) })
 }
 
 fn balance(available: &str) -> Says {
     Says::Balance(Balance { available: Some(Json(available.to_owned())), pending: None })
 }
 
-fn complete() -> Facts {
-    Facts {
-        details_submitted: true,
-        payouts_enabled: true,
-        transfers: Some("active".to_owned()),
-        disabled_reason: None,
-        current_deadline: None,
-        currently_due: Fields::default(),
-        past_due: Fields::default(),
-        eventually_due: Fields::default(),
-        pending_verification: Fields::default(),
-    }
-}
-
-fn due(names: &[&str]) -> Fields {
-    Fields(names.iter().map(|&name| name.to_owned()).collect())
-}
-
 fn enabled() -> Facts {
-    Facts { eventually_due: due(&["individual.id_number"]), ..complete() }
+    Facts { eventually_due: fields(&["individual.id_number"]), ..complete() }
 }
 
 fn restricted() -> Facts {
-    Facts { payouts_enabled: false, past_due: due(&["individual.id_number"]), ..complete() }
+    Facts { payouts_enabled: false, past_due: fields(&["individual.id_number"]), ..complete() }
 }
 
 fn profile(facts: Facts) -> Profile {
-    Profile {
-        facts,
-        charges_enabled: None,
-        requirements: None,
-        capabilities: None,
-        controller: None,
-        country: None,
-        default_currency: None,
-        account_type: None,
-    }
+    Profile { capabilities: None, ..examples::profile(facts) }
 }
 
 fn snapshot(facts: Facts) -> Says {
@@ -542,8 +482,8 @@ fn an_account_says_whether_it_may_be_paid_and_why() {
     let off = || Facts { payouts_enabled: false, ..complete() };
     let because = |reason: &str| Facts { disabled_reason: Some(reason.to_owned()), ..off() };
     let soon = Facts {
-        currently_due: due(&[id]),
-        eventually_due: due(&[id]),
+        currently_due: fields(&[id]),
+        eventually_due: fields(&[id]),
         current_deadline: Some(9),
         ..complete()
     };
@@ -557,19 +497,19 @@ fn an_account_says_whether_it_may_be_paid_and_why() {
         ),
         (restricted(), "May not be paid: Stripe asks for individual.id_number (past due)."),
         (
-            Facts { past_due: due(&[id]), ..because("requirements.past_due") },
+            Facts { past_due: fields(&[id]), ..because("requirements.past_due") },
             "May not be paid: Stripe asks for individual.id_number (past due).",
         ),
         (
-            Facts { currently_due: due(&["a", "b"]), ..off() },
+            Facts { currently_due: fields(&["a", "b"]), ..off() },
             "May not be paid: Stripe asks for a and b.",
         ),
         (
-            Facts { currently_due: due(&["a", "b", "c", "d", "e"]), ..off() },
+            Facts { currently_due: fields(&["a", "b", "c", "d", "e"]), ..off() },
             "May not be paid: Stripe asks for a, b, c and 2 more.",
         ),
         (
-            Facts { currently_due: due(&["a"]), ..because("platform_paused") },
+            Facts { currently_due: fields(&["a"]), ..because("platform_paused") },
             "May not be paid: Stripe's reason is platform_paused; Stripe asks for a.",
         ),
         (because("listed"), "May not be paid: Stripe's reason is listed."),
@@ -619,7 +559,7 @@ fn every_account_is_explained_in_agreement_with_payable() {
     let reasons = [None, Some("requirements.past_due"), Some("rejected.other"), Some("listed")];
     for number in 0..1_u32 << 6 {
         let bit = |place: u32| number & (1 << place) != 0;
-        let fields = |is: bool| if is { due(&["x"]) } else { Fields::default() };
+        let fields = |is: bool| if is { fields(&["x"]) } else { Fields::default() };
         for (word, reason) in words.iter().flat_map(|w| reasons.iter().map(move |r| (w, r))) {
             let facts = Facts {
                 details_submitted: bit(0),

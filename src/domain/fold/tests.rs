@@ -5,34 +5,18 @@ mod money;
 mod outcomes;
 mod same_second;
 
-use std::collections::BTreeMap;
-
 use Outcome::{Applied, Stale, Unchanged};
 
 use super::*;
 use crate::domain::Json;
 use crate::domain::account::{
-    AccountStatus, Authorization, Capability, Fields, Previous, Profile, Snapshot,
+    AccountStatus, Authorization, Capability, Fields, Previous, Snapshot,
 };
-use crate::domain::event::Arrival;
+use crate::domain::examples::{self, complete, profile};
 use crate::domain::payout::PayoutStatus;
 use crate::domain::topup::TopupStatus;
 
 // Facts that the tests tell of.
-
-fn complete() -> Facts {
-    Facts {
-        details_submitted: true,
-        payouts_enabled: true,
-        transfers: Some("active".to_owned()),
-        disabled_reason: None,
-        current_deadline: None,
-        currently_due: Fields::default(),
-        past_due: Fields::default(),
-        eventually_due: Fields::default(),
-        pending_verification: Fields::default(),
-    }
-}
 
 fn due() -> Fields {
     Fields(vec!["individual.id_number".to_owned()])
@@ -61,27 +45,8 @@ fn pending() -> Facts {
 // Reports of them.
 
 fn report(id: &str, created: u64, event_type: &str, says: Says) -> Report {
-    let arrival = Arrival {
-        sequence: 0,
-        received_at: Timestamp(0),
-        recorded_at: Timestamp(0),
-        source: "test".to_owned(),
-    };
+    let arrival = examples::arrival(0);
     Report { event_id: id.to_owned(), event_type: event_type.to_owned(), created, says, arrival }
-}
-
-fn profile(facts: Facts) -> Profile {
-    let status = facts.transfers.as_ref().map(|word| Json(format!("\"{word}\"")));
-    Profile {
-        facts,
-        charges_enabled: None,
-        requirements: None,
-        capabilities: status.map(|status| BTreeMap::from([("transfers".to_owned(), status)])),
-        controller: None,
-        country: None,
-        default_currency: None,
-        account_type: None,
-    }
 }
 
 /// `previous_attributes` of a report of `now`: they name only what is no longer as in `before`.
@@ -150,17 +115,7 @@ fn abroad(mut report: Report) -> Report {
 }
 
 fn topup(id: &str, created: u64, event_type: &str, status: TopupStatus) -> Report {
-    let topup = Topup {
-        status,
-        amount: 2000,
-        currency: None,
-        created: None,
-        expected_availability_date: None,
-        failure_code: None,
-        failure_message: None,
-        transfer_group: None,
-    };
-    report(id, created, event_type, Says::Topup(topup))
+    report(id, created, event_type, Says::Topup(examples::topup(status)))
 }
 
 fn payout(id: &str, created: u64, event_type: &str, status: PayoutStatus) -> Report {
@@ -173,33 +128,12 @@ fn noted_payout(
     event_type: &str,
     (status, note): (PayoutStatus, Option<&str>),
 ) -> Report {
-    let payout = Payout {
-        status,
-        failed_after_paid: false,
-        amount: 1000,
-        currency: None,
-        created: None,
-        arrival_date: None,
-        automatic: None,
-        method: note.map(str::to_owned),
-        destination: None,
-        failure_code: None,
-        failure_message: None,
-    };
+    let payout = Payout { method: note.map(str::to_owned), ..examples::payout(status) };
     report(id, created, event_type, Says::Payout(payout))
 }
 
 fn transfer(id: &str, created: u64, event_type: &str, amount_reversed: i64) -> Report {
-    let transfer = Transfer {
-        amount: 1000,
-        amount_reversed,
-        currency: None,
-        created: None,
-        destination: None,
-        source_transaction: None,
-        transfer_group: None,
-    };
-    report(id, created, event_type, Says::Transfer(transfer))
+    report(id, created, event_type, Says::Transfer(examples::transfer(amount_reversed)))
 }
 
 fn balance(id: &str, created: u64, available: &str) -> Report {

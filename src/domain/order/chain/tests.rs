@@ -5,21 +5,12 @@ use proptest::option::weighted;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::account::{Fields, Previous, Profile};
+use crate::domain::account::Previous;
+use crate::domain::examples::{complete, profile};
 
 /// Facts told apart by a number.
 fn facts(number: i64) -> Facts {
-    Facts {
-        details_submitted: true,
-        payouts_enabled: true,
-        transfers: Some("active".to_owned()),
-        disabled_reason: None,
-        current_deadline: Some(number),
-        currently_due: Fields::default(),
-        past_due: Fields::default(),
-        eventually_due: Fields::default(),
-        pending_verification: Fields::default(),
-    }
+    Facts { current_deadline: Some(number), ..complete() }
 }
 
 /// A report: its event id, the facts it found, if it says so, and the facts it left.
@@ -43,17 +34,7 @@ fn snapshot(told: Told) -> Snapshot {
     let previous = told
         .from
         .map(|from| Previous { current_deadline: Some(Some(from)), ..Previous::default() });
-    let profile = Profile {
-        facts: facts(told.to),
-        charges_enabled: None,
-        requirements: None,
-        capabilities: None,
-        controller: None,
-        country: None,
-        default_currency: None,
-        account_type: None,
-    };
-    Snapshot { profile, previous }
+    Snapshot { profile: profile(facts(told.to)), previous }
 }
 
 fn order_of(reports: &[Told], before: &[i64]) -> Chain {

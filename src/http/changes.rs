@@ -72,12 +72,12 @@ pub(super) async fn stream(
     })))
 }
 
-/// Where the feed stands; an error when what the reader remembers of it is of another epoch.
+/// Where the feed stands; an error when the reader has followed another one.
 async fn feed(store: &SharedStore, query: &Query, after: Option<u64>) -> Result<Feed, ApiError> {
     let feed = store.feed().await?;
-    let Some(epoch) = query.text("epoch") else { return Ok(feed) };
+    let is_of_its_epoch = query.text("epoch").is_none_or(|epoch| epoch == feed.epoch);
     // Sequences that a reader has seen can only be missing after an older copy was put back.
-    if epoch == feed.epoch && after.is_none_or(|after| after <= feed.newest) {
+    if is_of_its_epoch && after.is_none_or(|after| after <= feed.newest) {
         Ok(feed)
     } else {
         Err(ApiError::FeedRestarted { epoch: feed.epoch, newest: feed.newest })

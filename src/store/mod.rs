@@ -116,6 +116,10 @@ impl ObjectFilter {
         fn holds<T: PartialEq + ?Sized>(wanted: Option<&T>, is: Option<&T>) -> bool {
             wanted.is_none() || wanted == is
         }
+        // Stripe writes countries in capitals and currencies without; people write either.
+        fn names(wanted: Option<&str>, is: Option<&str>) -> bool {
+            wanted.is_none_or(|wanted| is.is_some_and(|is| is.eq_ignore_ascii_case(wanted)))
+        }
         let (mut payable, mut country, mut currency) = (None, None, None);
         let (mut destination, mut transfer_group) = (None, None);
         match &object.progress.state {
@@ -132,8 +136,8 @@ impl ObjectFilter {
         }
         holds(self.status.as_deref(), object.progress.state.status())
             && holds(self.payable.as_ref(), payable.as_ref())
-            && holds(self.country.as_deref(), country)
-            && holds(self.currency.as_deref(), currency)
+            && names(self.country.as_deref(), country)
+            && names(self.currency.as_deref(), currency)
             && holds(self.destination.as_deref(), destination)
             && holds(self.transfer_group.as_deref(), transfer_group)
             && holds(self.account.as_deref(), object.key.account())

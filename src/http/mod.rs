@@ -133,8 +133,8 @@ fn routes(config: &mut ServiceConfig, handles: &Handles) {
         .service(get("/v1/changes/stream", changes::stream))
         .service(get("/v1/summary", events::summary))
         .service(post("/v1/replays", operate::replays).app_data(replay_limit))
-        .service(post("/v1/redrives", operate::redrives).app_data(reason_limit))
-        .service(post("/v1/events/{id}/redrive", operate::redrive))
+        .service(post("/v1/redrives", operate::redrives).app_data(reason_limit.clone()))
+        .service(post("/v1/events/{id}/redrive", operate::redrive).app_data(reason_limit))
         .service(get("/healthz", health::alive))
         .service(get("/readyz", health::ready))
         .default_service(web::to(no_such_path));

@@ -12,6 +12,7 @@ use crate::http::error::ApiError;
 use crate::http::query::Query;
 use crate::http::{Handles, REASON_MAX_BODY_BYTES, REPLAY_MAX_BODY_BYTES, view};
 use crate::pipeline::redrive;
+use crate::store::Receipt;
 
 const NO_REASON: &str = "none given";
 
@@ -46,7 +47,7 @@ pub(super) async fn replays(
         }
     };
     let reason = replay.reason.as_deref().unwrap_or(NO_REASON);
-    tracing::info!(by = %by.name, reason, dry_run, "replayed {} events", receipts.len());
+    tracing::info!(by = %by.name, reason, dry_run, events = receipts.len(), "replayed events");
     Ok(HttpResponse::Ok().json(view::receipts(&receipts, dry_run)))
 }
 
@@ -63,11 +64,14 @@ pub(super) async fn redrive(
     request: HttpRequest,
     Operator(by): Operator,
     id: Path<String>,
+    body: Result<Bytes, Error>,
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
     let Asked { livemode, dry_run } = Asked::of(&request, &handles)?;
+    let reason = reason(body)?;
     let receipt = handles.replayer.redrive(livemode, &id, dry_run).await?;
-    tracing::info!(by = %by.name, event.id = %receipt.id, outcome = receipt.outcome.word(), dry_run, "redrove an event");
+    let Receipt { id, outcome } = &receipt;
+    tracing::info!(by = %by.name, reason, event.id = %id, outcome = outcome.word(), dry_run, "redrove an event");
     Ok(HttpResponse::Ok().json(view::receipt(&receipt)))
 }
 
@@ -80,7 +84,7 @@ pub(super) async fn redrives(
     let Asked { livemode, dry_run } = Asked::of(&request, &handles)?;
     let reason = reason(body)?;
     let receipts = redrive::all(&handles.store, livemode, dry_run).await?;
-    tracing::info!(by = %by.name, reason, dry_run, "redrove {} parked events", receipts.len());
+    tracing::info!(by = %by.name, reason, dry_run, events = receipts.len(), "redrove all parked events");
     Ok(HttpResponse::Ok().json(view::receipts(&receipts, dry_run)))
 }
 

@@ -134,6 +134,25 @@ fn one_event_can_be_tried_without_changing_anything() {
 }
 
 #[test]
+fn a_redrive_of_one_takes_nothing_but_a_reason_either() {
+    let app = TestApp::start();
+    let event = unusable("tu_1");
+    app.outcome(&event);
+    let path = format!("/v1/events/{}/redrive", event["id"].as_str().unwrap());
+    for body in ["", "{}", r#"{"reason":"upgraded"}"#] {
+        let answer = app.send(&Request::post(&path, body).token(OPERATOR));
+        assert_eq!(answer.json(), json!({ "id": event["id"], "outcome": "parked" }), "{body}");
+    }
+    for body in ["[]", r#"{"reason":1}"#, r#"{"dry_run":true}"#, "{"] {
+        let answer = app.send(&Request::post(&path, body).token(OPERATOR));
+        assert_problem(&answer, 400, "invalid_body", body);
+    }
+    let long = json!({ "reason": "x".repeat(100_000) }).to_string();
+    let answer = app.send(&Request::post(&path, long).token(OPERATOR));
+    assert_problem(&answer, 413, "body_too_large", "a long reason");
+}
+
+#[test]
 fn a_redrive_of_all_needs_an_operator_and_takes_nothing_but_a_reason() {
     let app = TestApp::start();
     let answer = app.send(&Request::post(ROUTE, "").token(READER));

@@ -153,7 +153,7 @@ async fn tell(address: SocketAddr, keys: &Keys) -> Result<(), Failure> {
     for wrong in &wrong {
         println!("not as expected: {wrong}");
     }
-    Err(Failure::Failed(format!("{} expectations of the story do not hold", wrong.len())))
+    Err(Failure::Failed(format!("expectations of the story that do not hold: {}", wrong.len())))
 }
 
 async fn deliver(server: &Server, keys: &Keys, story: &Story) -> Result<(), Failure> {

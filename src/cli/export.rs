@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::cli::count::counted;
 use crate::cli::meter::Meter;
 use crate::cli::settings::SettingFlags;
 use crate::cli::{Failure, block_on, open_store, store_folder};
@@ -44,6 +45,6 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         count.map_err(|error| Failure::Failed(error.to_string()))
     })?;
     meter.clear();
-    eprintln!("exported {count} events");
+    eprintln!("exported {}", counted(count, "event"));
     Ok(())
 }

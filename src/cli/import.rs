@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::cli::count::counted;
 use crate::cli::meter::Meter;
 use crate::cli::settings::SettingFlags;
 use crate::cli::{Failure, block_on, store_folder};
@@ -59,7 +60,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     meter.clear();
     block_on(store.close())?;
     let Imported { new, known, parked } = total;
-    println!("imported {new} events, {parked} of them parked; {known} were known already");
+    println!(
+        "imported {}, of which parked: {parked}; known already: {known}",
+        counted(new, "event")
+    );
     result
 }
 

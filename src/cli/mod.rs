@@ -18,6 +18,7 @@ pub mod token;
 pub mod verify;
 
 mod client;
+mod count;
 mod meter;
 mod remote;
 mod settings;

@@ -1,5 +1,6 @@
 //! `bursar rebuild`
 
+use crate::cli::count::counted;
 use crate::cli::meter::Meter;
 use crate::cli::settings::SettingFlags;
 use crate::cli::{Failure, must_exist, open_store, store_folder};
@@ -30,7 +31,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         let check = store.check(SHOWN, &mut |at| meter.at(at))?;
         meter.clear();
         return if check.differences.is_empty() {
-            println!("{} derived rows compared: no differences", check.rows);
+            println!("compared {}: no differences", counted(check.rows, "derived row"));
             Ok(())
         } else {
             check.differences.iter().for_each(|difference| println!("{difference}"));
@@ -44,6 +45,6 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let records =
         Embedded::rebuild(&folder, Options::default(), &StripeRules, &mut |at| meter.at(at))?;
     meter.clear();
-    println!("rebuilt everything derived from {records} journal records");
+    println!("rebuilt everything derived from {}", counted(records, "journal record"));
     Ok(())
 }

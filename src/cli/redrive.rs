@@ -1,9 +1,8 @@
 //! `bursar redrive`
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
+use crate::cli::count::Outcomes;
 use crate::cli::remote::{Caller, Remote, encoded};
 use crate::cli::{Failure, block_on};
 
@@ -29,26 +28,20 @@ pub struct Arguments {
     remote: Remote,
 }
 
-/// What became of the events so far.
-#[derive(Default)]
-struct Tally {
-    outcomes: BTreeMap<String, usize>,
-}
-
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let mut tally = Tally::default();
+    let mut outcomes = Outcomes::default();
     block_on(async {
         let caller = arguments.remote.caller()?;
         if arguments.all {
-            all(&caller, arguments.dry_run, &mut tally).await
+            all(&caller, arguments.dry_run, &mut outcomes).await
         } else {
-            each(&caller, arguments, &mut tally).await
+            each(&caller, arguments, &mut outcomes).await
         }
     })?;
-    tally.report(arguments.dry_run)
+    report(&outcomes, arguments.dry_run)
 }
 
-async fn all(caller: &Caller, dry_run: bool, tally: &mut Tally) -> Result<(), Failure> {
+async fn all(caller: &Caller, dry_run: bool, outcomes: &mut Outcomes) -> Result<(), Failure> {
     let answer = caller.post("/v1/redrives", parameters(dry_run)).await?;
     if !answer.is_success() {
         return Err(Failure::Failed(answer.problem()));
@@ -56,19 +49,23 @@ async fn all(caller: &Caller, dry_run: bool, tally: &mut Tally) -> Result<(), Fa
     let results = answer.json.get("results").and_then(Value::as_array);
     for result in results.into_iter().flatten() {
         let text = |name: &str| result.get(name).and_then(Value::as_str).unwrap_or_default();
-        tally.note(text("id"), text("outcome"));
+        note(outcomes, text("id"), text("outcome"));
     }
     Ok(())
 }
 
-async fn each(caller: &Caller, arguments: &Arguments, tally: &mut Tally) -> Result<(), Failure> {
+async fn each(
+    caller: &Caller,
+    arguments: &Arguments,
+    outcomes: &mut Outcomes,
+) -> Result<(), Failure> {
     for id in &arguments.ids {
         let path = format!("/v1/events/{}/redrive", encoded(id));
         let answer = caller.post(&path, parameters(arguments.dry_run)).await?;
         match answer.status {
-            404 => tally.note(id, "unknown"),
-            409 => tally.note(id, "not parked"),
-            _ if answer.is_success() => tally.note(id, answer.text("outcome")),
+            404 => note(outcomes, id, "unknown"),
+            409 => note(outcomes, id, "not parked"),
+            _ if answer.is_success() => note(outcomes, id, answer.text("outcome")),
             _ => return Err(Failure::Failed(format!("{id}: {}", answer.problem()))),
         }
     }
@@ -79,28 +76,22 @@ fn parameters(dry_run: bool) -> &'static [(&'static str, &'static str)] {
     if dry_run { &[("dry_run", "true")] } else { &[] }
 }
 
-impl Tally {
-    fn note(&mut self, id: &str, outcome: &str) {
-        println!("{id}  {outcome}");
-        *self.outcomes.entry(outcome.to_owned()).or_default() += 1;
-    }
+fn note(outcomes: &mut Outcomes, id: &str, outcome: &str) {
+    println!("{id}  {outcome}");
+    outcomes.count(outcome);
+}
 
-    fn report(&self, dry_run: bool) -> Result<(), Failure> {
-        let counts = self.outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}"));
-        let counts: Vec<String> = counts.collect();
-        let total: usize = self.outcomes.values().sum();
-        let done = if dry_run { "would try" } else { "tried" };
-        println!("{done} {total} events{}{}", if total > 0 { ": " } else { "" }, counts.join(", "));
-        if self.outcomes.contains_key("parked") {
-            eprintln!(
-                "those still parked cannot be used by this version either; GET /v1/events?outcome=parked says why"
-            );
-        }
-        match self.outcomes.get("unknown") {
-            None => Ok(()),
-            Some(count) => Err(Failure::Failed(format!(
-                "events that are not known there: {count}; --livemode true or false chooses the partition, and --url the server"
-            ))),
-        }
+fn report(outcomes: &Outcomes, dry_run: bool) -> Result<(), Failure> {
+    println!("{}", outcomes.told(if dry_run { "would try" } else { "tried" }));
+    if outcomes.of("parked") > 0 {
+        eprintln!(
+            "those still parked cannot be used by this version either; GET /v1/events?outcome=parked says why"
+        );
+    }
+    match outcomes.of("unknown") {
+        0 => Ok(()),
+        count => Err(Failure::Failed(format!(
+            "events that are not known there: {count}; --livemode true or false chooses the partition, and --url the server"
+        ))),
     }
 }

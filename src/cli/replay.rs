@@ -1,12 +1,12 @@
 //! `bursar replay`
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::cli::client::{Answer, Server};
+use crate::cli::count::{Outcomes, counted};
 use crate::cli::meter::Meter;
 use crate::cli::settings::SettingFlags;
 use crate::cli::{Failure, block_on, healthcheck};
@@ -62,7 +62,7 @@ pub struct Arguments {
 struct Tally {
     /// To be delivered.
     events: usize,
-    outcomes: BTreeMap<String, usize>,
+    outcomes: Outcomes,
     refused: Vec<String>,
     meter: Meter,
 }
@@ -176,7 +176,7 @@ async fn post(
         let count = rest.iter().take(most).take_while(fits).count().max(1);
         let (chunk, later) = rest.split_at(count);
         rest = later;
-        if dry_run && !rest.is_empty() && tally.outcomes.is_empty() {
+        if dry_run && !rest.is_empty() && tally.outcomes.total() == 0 {
             eprintln!(
                 "warning: these are too many events for one preview; each part is previewed on its own"
             );
@@ -237,13 +237,9 @@ impl Tally {
         Self { events, ..Self::default() }
     }
 
-    fn delivered(&self) -> usize {
-        self.outcomes.values().sum()
-    }
-
     fn count(&mut self, outcome: &str) {
-        *self.outcomes.entry(outcome.to_owned()).or_default() += 1;
-        let done = u64::try_from(self.delivered()).unwrap_or(u64::MAX);
+        self.outcomes.count(outcome);
+        let done = u64::try_from(self.outcomes.total()).unwrap_or(u64::MAX);
         self.meter.count("events delivered", done);
     }
 
@@ -258,11 +254,11 @@ impl Tally {
 
     /// How far a replay came that could not go on.
     fn cut_off(&self, failure: Failure) -> Failure {
-        let done = self.delivered();
+        let done = self.outcomes.total();
         match failure {
             Failure::Failed(why) if done > 0 => Failure::Failed(format!(
-                "{why}\ndelivered {done} of {} events before that; replay again, which does no harm",
-                self.events
+                "{why}\ndelivered {done} of {} before that; replay again, which does no harm",
+                counted(self.events, "event")
             )),
             Failure::Failed(why) if why.contains("cannot be reached") => {
                 Failure::Failed(format!("{why} (--url or BURSAR_URL names another server)"))
@@ -280,12 +276,8 @@ impl Tally {
 
     fn report(mut self, dry_run: bool) -> Result<(), Failure> {
         std::mem::take(&mut self.meter).clear();
-        let counts = self.outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}"));
-        let counts: Vec<String> = counts.collect();
-        let total: usize = self.outcomes.values().sum();
-        let done = if dry_run { "would deliver" } else { "delivered" };
-        println!("{done} {total} events{}{}", if total > 0 { ": " } else { "" }, counts.join(", "));
-        if self.outcomes.contains_key("parked") {
+        println!("{}", self.outcomes.told(if dry_run { "would deliver" } else { "delivered" }));
+        if self.outcomes.of("parked") > 0 {
             eprintln!(
                 "warning: parked events were stored but could not be used; GET /v1/events?outcome=parked says why"
             );

@@ -1,5 +1,6 @@
 //! `bursar verify`
 
+use crate::cli::count::counted;
 use crate::cli::meter::Meter;
 use crate::cli::settings::SettingFlags;
 use crate::cli::{Failure, open_store, store_folder};
@@ -22,8 +23,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let verified = store.verify(SHOWN, &mut |at| meter.at(at))?;
     meter.clear();
     println!(
-        "{} journal records, {} events ({} bytes of bodies), {} derived rows",
-        verified.records, verified.events, verified.body_bytes, verified.derived_rows
+        "{}, {} ({} of bodies), {}",
+        counted(verified.records, "journal record"),
+        counted(verified.events, "event"),
+        counted(verified.body_bytes, "byte"),
+        counted(verified.derived_rows, "derived row"),
     );
     if verified.faults.is_empty() {
         println!("no faults");

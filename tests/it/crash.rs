@@ -140,7 +140,7 @@ fn a_start_that_is_killed_at_any_moment_can_be_repeated() {
     let server = place.serve();
     assert_eq!(stored(&server).len(), 1, "seed {seed}");
     server.stop();
-    place.run(&["verify"]).expect(0).says(&["1 events"]);
+    place.run(&["verify"]).expect(0).says(&["1 journal record, 1 event ("]);
     place.run(&["rebuild", "--check"]).expect(0);
 }
 

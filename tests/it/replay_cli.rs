@@ -49,7 +49,7 @@ fn files_arrays_lines_and_folders_are_delivered_in_name_order() {
     assert_eq!(body.into_bytes(), payout("single"), "byte for byte");
 
     let ended = replay(&place, &server, &[&single]).expect(0);
-    ended.says(&["delivered 1 events: 1 duplicate"]);
+    ended.says(&["delivered 1 event: 1 duplicate"]);
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_dry_run_says_what_would_change_and_changes_nothing() {
     let file = place.write("one.json", payout("one"));
     for _ in 0..2 {
         let ended = replay(&place, &server, &["--dry-run", &file]).expect(0);
-        ended.says(&["would deliver 1 events: 1 applied"]);
+        ended.says(&["would deliver 1 event: 1 applied"]);
     }
     assert!(ids(&server).is_empty());
     replay(&place, &server, &[&file]).expect(0).says(&["1 applied"]);

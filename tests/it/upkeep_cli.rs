@@ -286,10 +286,10 @@ fn what_was_exported_is_imported_byte_for_byte() {
     let other = Place::new();
     let count = found.len();
     let ended = other.run(&["import", text(&file)]).expect(0);
-    ended.says(&[&format!("imported {count} events"), "0 were known"]);
+    ended.says(&[&format!("imported {count} events"), "known already: 0"]);
     assert_eq!(other.run(&["export"]).expect(0).stdout, exported);
     let ended = run_with_input(other.command(&["import", "-"]), exported.as_bytes()).expect(0);
-    ended.says(&["imported 0 events", &format!("{count} were known")]);
+    ended.says(&["imported 0 events", &format!("known already: {count}")]);
     assert_eq!(other.run(&["export"]).expect(0).stdout, exported, "a second time changes nothing");
     other.run(&["verify"]).expect(0);
     other.run(&["rebuild", "--check"]).expect(0);
@@ -391,7 +391,10 @@ fn several_files_are_imported_and_a_missing_one_stops_before_the_first() {
     let (one, two) = (place.write("1", line("one")), place.write("2", line("two")));
     place.run(&["import", &one, "nowhere"]).expect(2).says(&["nowhere"]);
     assert!(!place.store().exists());
-    place.run(&["import", &one, &two, &one]).expect(0).says(&["imported 2 events", "1 were known"]);
+    place
+        .run(&["import", &one, &two, &one])
+        .expect(0)
+        .says(&["imported 2 events", "known already: 1"]);
     place.run(&["import"]).expect(2).says(&["FILE"]);
 }
 

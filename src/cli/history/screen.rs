@@ -5,6 +5,7 @@ use comfy_table::{
 };
 use serde_json::{Map, Value};
 
+use crate::cli::count::counted;
 use crate::domain::time::Timestamp;
 use crate::pipeline::portable::to_rfc3339;
 
@@ -118,7 +119,7 @@ fn changes(entry: &Value) -> Vec<String> {
         let (Some(before), Some(after)) = (change.get(0), change.get(1)) else { continue };
         match (before, after) {
             (_, Value::Object(parts)) if is_first => {
-                lines.push(format!("{name}: {} fields", parts.len()));
+                lines.push(format!("{name}: {}", counted(parts.len(), "field")));
             }
             _ if is_first => lines.extend(first_line(name, after)),
             (Value::Object(before), Value::Object(after)) => {

@@ -175,8 +175,14 @@ fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(items) if items.is_empty() => "none".to_owned(),
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
-        Value::Number(_) | Value::Object(_) => value.to_string(),
+        Value::Object(fields) => amount(fields).unwrap_or_else(|| value.to_string()),
+        Value::Number(_) => value.to_string(),
     }
+}
+
+/// What a balance consists of: so much of a currency, in its minor unit.
+fn amount(fields: &Map<String, Value>) -> Option<String> {
+    Some(format!("{} {}", fields.get("amount")?.as_i64()?, fields.get("currency")?.as_str()?))
 }
 
 /// One of several values on a line.

@@ -121,6 +121,16 @@ fn values_are_readable_harmless_and_short() {
         ("x", json!(12), "12"),
         ("created", json!(0), "1970-01-01 00:00:00"),
         ("x", json!({ "a": 1 }), r#"{"a":1}"#),
+        (
+            "available",
+            json!([{ "amount": 1200, "currency": "usd", "source_types": { "card": 1200 } }]),
+            "1200 usd",
+        ),
+        (
+            "pending",
+            json!([{ "amount": -5, "currency": "eur" }, { "amount": 0, "currency": "usd" }]),
+            "-5 eur, 0 usd",
+        ),
         ("x", json!("\u{1b}[31mred\n"), " [31mred "),
     ] {
         assert_eq!(shown(name, &value), expected, "{value}");

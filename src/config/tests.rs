@@ -1,5 +1,5 @@
 use super::*;
-use crate::token::hashed;
+use crate::token::{Role, hashed};
 
 /// Planted wherever a secret can stand, and never to be seen again.
 const MARKER: &str = "MARKER7f3a";

@@ -222,6 +222,11 @@ impl Settings {
         }
     }
 
+    /// Whether it is given, by whatever layer.
+    pub fn gives(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
     /// The text of a setting, given or by default, and how to call it in a message.
     fn text(&self, name: &str) -> (Option<&str>, String) {
         if let Some(given) = self.values.get(name) {

@@ -1,6 +1,6 @@
 //! `bursar demo`
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,8 +10,10 @@ use tokio::sync::oneshot;
 
 use crate::app::{Parts, Patience, run as run_app};
 use crate::cli::client::Server;
-use crate::cli::{Failure, block_on, serve};
+use crate::cli::settings::{Address, SettingFlags};
+use crate::cli::{Failure, block_on, healthcheck, serve};
 use crate::clock;
+use crate::config::{Checker, Settings};
 use crate::pipeline::commit::Limits;
 use crate::pipeline::rules::StripeRules;
 use crate::sandbox::fixture;
@@ -22,7 +24,6 @@ use crate::stripe::signature::{Verifier, WebhookSecret, sign};
 use crate::token::{Role, Token, Tokens};
 
 const STORY: &str = "scenarios/demo.txt";
-const DEFAULT_PORT: u16 = 8787;
 const SEGMENT_BYTES: u32 = 4 << 20;
 /// Decides the order of delivery, so that every demo is the same.
 const SHUFFLE_SEED: u64 = 5;
@@ -36,6 +37,8 @@ pub struct Arguments {
     /// Stop after the story; exit 0 only if every expected status was reached
     #[arg(long)]
     exit: bool,
+    #[command(flatten)]
+    settings: SettingFlags<Address>,
 }
 
 /// A folder that is gone when the demo is.
@@ -55,6 +58,7 @@ struct Keys {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let listener = listen(&arguments.settings.gather())?;
     crate::telemetry::start("warn", false);
     let keys = Keys {
         secret: super::token::new("whsec_")?,
@@ -65,8 +69,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let folder = Temporary(folder);
     let options = Options { segment_bytes: SEGMENT_BYTES };
     let store = Embedded::open(&folder.0, options, Arc::new(StripeRules), &mut |_| {})?;
-    let listener = listen()?;
     let address = listener.local_addr().map_err(|error| Failure::Failed(error.to_string()))?;
+    let url = healthcheck::url(address);
     let result = block_on(async {
         let (stop, stopped) = oneshot::channel::<()>();
         let stop_signal = async move {
@@ -78,11 +82,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         let parts = parts(&keys)?;
         let running =
             tokio::task::spawn_local(run_app(listener, Arc::new(store), parts, stop_signal));
-        let told = tell(address, &keys).await;
+        let told = tell(&url, &keys).await;
         if arguments.exit || told.is_err() {
             stop.send(()).ok();
         } else {
-            invite(address, &keys, &folder.0);
+            invite(&url, &keys, &folder.0);
             std::mem::forget(stop);
         }
         let ended = running.await.map_err(|error| Failure::Failed(error.to_string()))?;
@@ -93,12 +97,23 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     result
 }
 
-/// The usual port, or a free one when that is taken.
-fn listen() -> Result<TcpListener, Failure> {
-    let at = |port| TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-    at(DEFAULT_PORT)
-        .or_else(|_| at(0))
-        .map_err(|error| Failure::Failed(format!("no address to listen on: {error}")))
+/// The address that was asked for. Without one the usual, or a free port when that is taken.
+fn listen(settings: &Settings) -> Result<TcpListener, Failure> {
+    let mut checker = Checker::new(settings);
+    let bind = checker.bind();
+    checker.finish()?;
+    let bind = bind.ok_or(Failure::Said)?;
+    let listener = TcpListener::bind(bind);
+    let listener = if settings.gives("bind") {
+        listener
+    } else {
+        listener.or_else(|_| TcpListener::bind(SocketAddr::new(bind.ip(), 0)))
+    };
+    listener.map_err(|error| {
+        Failure::Failed(format!(
+            "the address {bind} cannot be used: {error}; choose another with --bind or BURSAR_BIND"
+        ))
+    })
 }
 
 fn parts(keys: &Keys) -> Result<Parts, Failure> {
@@ -119,15 +134,13 @@ fn parts(keys: &Keys) -> Result<Parts, Failure> {
 }
 
 /// Delivers the story, shuffled and with duplicates, and checks what came of it.
-async fn tell(address: SocketAddr, keys: &Keys) -> Result<(), Failure> {
-    let server = Server::new(&format!("http://{address}"))?;
+async fn tell(url: &str, keys: &Keys) -> Result<(), Failure> {
+    let server = Server::new(url)?;
     let text = fixture(STORY).map(String::from_utf8_lossy).unwrap_or_default();
     let story =
         Story::parse(&text).map_err(|error| Failure::Failed(format!("{STORY}: {error}")))?;
     println!("{}", story.title);
-    println!(
-        "bursar listens on http://{address}; the events arrive shuffled, some of them twice.\n"
-    );
+    println!("bursar listens on {url}; the events arrive shuffled, some of them twice.\n");
     deliver(&server, keys, &story).await?;
 
     let mut told = table(&["object", "event", "step", "status", "arrived late"]);
@@ -219,18 +232,18 @@ fn table(header: &[&str]) -> Table {
     table
 }
 
-fn invite(address: SocketAddr, keys: &Keys, folder: &std::path::Path) {
+fn invite(url: &str, keys: &Keys, folder: &std::path::Path) {
     println!("Still serving; Ctrl-C ends it and removes {}.", folder.display());
     println!("  webhook secret  {}", keys.secret);
     println!("  reader token    {}", keys.reader);
     println!("  operator token  {}\n", keys.operator);
     println!("Try:");
     let curl = |token: &str, path: &str| {
-        println!("  curl -H 'Authorization: Bearer {token}' 'http://{address}{path}'");
+        println!("  curl -H 'Authorization: Bearer {token}' '{url}{path}'");
     };
     curl(&keys.reader, "/v1/accounts");
     curl(&keys.reader, "/v1/accounts/acct_1TQx8RGh4NwJ6pLd/history");
     curl(&keys.reader, "/v1/payouts?status=failed");
     curl(&keys.reader, "/v1/summary");
-    println!("  bursar replay fixtures/events --url http://{address} --token {}", keys.operator);
+    println!("  bursar replay fixtures/events --url {url} --token {}", keys.operator);
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::cli::count::counted;
 use crate::cli::meter::Meter;
-use crate::cli::settings::SettingFlags;
+use crate::cli::settings::{OfStore, SettingFlags};
 use crate::cli::{Failure, block_on, open_store, store_folder};
 use crate::pipeline::portable;
 use crate::store::SharedStore;
@@ -22,7 +22,7 @@ pub struct Arguments {
     #[arg(default_value = "-")]
     file: PathBuf,
     #[command(flatten)]
-    settings: SettingFlags,
+    settings: SettingFlags<OfStore>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::cli::client::Server;
-use crate::cli::settings::SettingFlags;
+use crate::cli::settings::{Address, SettingFlags};
 use crate::cli::{Failure, block_on};
 use crate::config::Checker;
 
@@ -12,7 +12,7 @@ use crate::config::Checker;
 #[command(after_help = "Example:\n  bursar healthcheck --bind 127.0.0.1:8787")]
 pub struct Arguments {
     #[command(flatten)]
-    settings: SettingFlags,
+    settings: SettingFlags<Address>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {

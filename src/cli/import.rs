@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::cli::count::counted;
 use crate::cli::meter::Meter;
-use crate::cli::settings::SettingFlags;
+use crate::cli::settings::{OfStore, Reads, SettingFlags};
 use crate::cli::{Failure, block_on, store_folder};
 use crate::clock;
 use crate::config::Checker;
@@ -26,7 +26,16 @@ pub struct Arguments {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    settings: SettingFlags,
+    settings: SettingFlags<Read>,
+}
+
+/// Lines need not say which partition they belong to.
+struct Read;
+
+impl Reads for Read {
+    fn reads(setting: &str) -> bool {
+        OfStore::reads(setting) || setting == "livemode"
+    }
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::cli::meter::Meter;
-use crate::cli::settings::SettingFlags;
+use crate::cli::settings::{Reads, SettingFlags};
 use crate::config::{Checker, Problems, Settings};
 use crate::pipeline::rules::StripeRules;
 use crate::store::StoreError;
@@ -119,7 +119,7 @@ pub fn command() -> clap::Command {
 }
 
 /// The settings of a command that works on the store while the server is stopped.
-fn store_folder(flags: &SettingFlags) -> Result<(PathBuf, Settings), Failure> {
+fn store_folder<R: Reads>(flags: &SettingFlags<R>) -> Result<(PathBuf, Settings), Failure> {
     let settings = flags.gather();
     let mut checker = Checker::new(&settings);
     let folder = checker.store();

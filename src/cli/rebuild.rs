@@ -2,7 +2,7 @@
 
 use crate::cli::count::counted;
 use crate::cli::meter::Meter;
-use crate::cli::settings::SettingFlags;
+use crate::cli::settings::{OfStore, SettingFlags};
 use crate::cli::{Failure, must_exist, open_store, store_folder};
 use crate::pipeline::rules::StripeRules;
 use crate::store::embedded::{Embedded, Options};
@@ -20,7 +20,7 @@ pub struct Arguments {
     #[arg(long)]
     check: bool,
     #[command(flatten)]
-    settings: SettingFlags,
+    settings: SettingFlags<OfStore>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {

@@ -3,24 +3,35 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::cli::client::{Answer, Server};
-use crate::cli::settings::SettingFlags;
+use crate::cli::settings::{Address, Reads, SettingFlags};
 use crate::cli::{Failure, healthcheck};
 use crate::config::Checker;
 
 /// What stands in a path as it is.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
+/// No documentation comment of the flag, which would need backquotes around the variable.
+pub(super) const URL_HELP: &str =
+    "Server to call [env: BURSAR_URL] [default: the configured bind address]";
+
 /// Which server a command asks, and as whom.
 #[derive(clap::Args)]
 pub(super) struct Remote {
-    /// Server to call [env: `BURSAR_URL`] [default: the configured bind address]
-    #[arg(long)]
+    #[arg(long, help = URL_HELP)]
     url: Option<String>,
-    /// Token to call it with [env: `BURSAR_TOKEN`]
-    #[arg(long)]
+    #[arg(long, help = "Token to call it with [env: BURSAR_TOKEN]")]
     token: Option<String>,
     #[command(flatten)]
-    settings: SettingFlags,
+    settings: SettingFlags<Read>,
+}
+
+/// Where the server is, and which of its partitions is meant.
+struct Read;
+
+impl Reads for Read {
+    fn reads(setting: &str) -> bool {
+        Address::reads(setting) || setting == "livemode"
+    }
 }
 
 /// A server, the token to call it with, and the partition that was asked for.
@@ -37,16 +48,19 @@ impl Remote {
     pub(super) fn caller(&self) -> Result<Caller, Failure> {
         let settings = self.settings.gather();
         let mut checker = Checker::new(&settings);
-        let url = match self.url.clone().or_else(|| checker.optional("url")) {
-            Some(url) => Some(url),
-            None => checker.bind().map(healthcheck::url),
-        };
+        let url = url(self.url.as_ref(), &mut checker);
         let token = self.token.clone().or_else(|| checker.optional("token"));
-        let livemode = checker.livemode().filter(|_| self.settings.gives("livemode"));
+        let livemode = checker.livemode().filter(|_| settings.gives("livemode"));
         checker.finish()?;
         let url = url.ok_or(Failure::Said)?;
         Ok(Caller { server: Server::new(&url)?, url, token, livemode })
     }
+}
+
+/// The server that a flag names, or a variable, or else the one with these settings.
+pub(super) fn url(flag: Option<&String>, checker: &mut Checker<'_>) -> Option<String> {
+    let named = flag.cloned().or_else(|| checker.optional("url"));
+    named.or_else(|| checker.bind().map(healthcheck::url))
 }
 
 impl Caller {

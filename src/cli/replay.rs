@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use crate::cli::client::{Answer, Server};
 use crate::cli::count::{Outcomes, counted};
 use crate::cli::meter::Meter;
-use crate::cli::settings::SettingFlags;
-use crate::cli::{Failure, block_on, healthcheck};
+use crate::cli::settings::{Address, Reads, SettingFlags};
+use crate::cli::{Failure, block_on, remote};
 use crate::clock;
 use crate::config::{Checker, NamedSecret};
 use crate::stripe::signature::sign;
@@ -32,11 +32,9 @@ pub struct Arguments {
     /// Event files, and folders of them
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Server to call [env: `BURSAR_URL`] [default: the configured bind address]
-    #[arg(long)]
+    #[arg(long, help = remote::URL_HELP)]
     url: Option<String>,
-    /// Token with the role operator [env: `BURSAR_TOKEN`]
-    #[arg(long)]
+    #[arg(long, help = "Token with the role operator [env: BURSAR_TOKEN]")]
     token: Option<String>,
     /// Deliver through the webhook route, signed with a webhook secret
     #[arg(long, conflicts_with = "dry_run")]
@@ -54,7 +52,16 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 0)]
     duplicate: usize,
     #[command(flatten)]
-    settings: SettingFlags,
+    settings: SettingFlags<Read>,
+}
+
+/// Where the server is, and what to sign with.
+struct Read;
+
+impl Reads for Read {
+    fn reads(setting: &str) -> bool {
+        Address::reads(setting) || setting == "webhook_secrets"
+    }
 }
 
 /// What came of a replay.
@@ -70,10 +77,7 @@ struct Tally {
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let settings = arguments.settings.gather();
     let mut checker = Checker::new(&settings);
-    let url = match arguments.url.clone().or_else(|| checker.optional("url")) {
-        Some(url) => Some(url),
-        None => checker.bind().map(healthcheck::url),
-    };
+    let url = remote::url(arguments.url.as_ref(), &mut checker);
     let token = arguments.token.clone().or_else(|| checker.optional("token"));
     let secrets = if arguments.sign { checker.webhook_secrets() } else { None };
     checker.finish()?;

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{Parts, Patience, run as run_app};
 use crate::cli::meter::Meter;
-use crate::cli::settings::SettingFlags;
+use crate::cli::settings::{All, SettingFlags};
 use crate::cli::{Failure, block_on};
 use crate::config::{Checker, Settings};
 use crate::pipeline::commit::Limits;
@@ -22,7 +22,7 @@ use crate::store::embedded::{Embedded, Options};
 )]
 pub struct Arguments {
     #[command(flatten)]
-    settings: SettingFlags,
+    settings: SettingFlags<All>,
 }
 
 /// Everything that a start needs, checked.

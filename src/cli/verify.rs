@@ -2,7 +2,7 @@
 
 use crate::cli::count::counted;
 use crate::cli::meter::Meter;
-use crate::cli::settings::SettingFlags;
+use crate::cli::settings::{OfStore, SettingFlags};
 use crate::cli::{Failure, open_store, store_folder};
 
 /// Faults that are named.
@@ -13,7 +13,7 @@ const SHOWN: usize = 50;
 #[command(after_help = "Example:\n  bursar verify --store ./bursar-data")]
 pub struct Arguments {
     #[command(flatten)]
-    settings: SettingFlags,
+    settings: SettingFlags<OfStore>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {

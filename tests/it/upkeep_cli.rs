@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use bursar::config::SETTINGS;
 use serde_json::{Value, json};
 
 use crate::process::{
@@ -481,6 +482,20 @@ fn the_demo_plays_its_story_and_reaches_its_statuses() {
     assert!(left.is_empty(), "the demo leaves nothing behind: {left:?}");
 }
 
+#[test]
+fn the_demo_listens_where_it_is_told_to_or_says_why_not() {
+    let place = Place::new();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut demo = place.bare(&["demo", "--exit"]);
+    demo.env("BURSAR_BIND", free.to_string());
+    run(demo).expect(0).says(&[&format!("listens on http://{free};")]);
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    run(place.bare(&["demo", "--exit", "--bind", &taken])).expect(1).says(&[&taken, "--bind"]);
+    run(place.bare(&["demo", "--exit", "--bind", "here"])).expect(2).says(&["--bind must be"]);
+}
+
 const COMMANDS: [&str; 12] = [
     "serve",
     "demo",
@@ -509,6 +524,29 @@ fn every_command_explains_itself_with_an_example_and_shows_no_secret() {
         short.hides(&[SECRET, OPERATOR, READER]);
     }
     place.run(&["--version"]).expect(0).says(&[env!("CARGO_PKG_VERSION")]);
+}
+
+#[test]
+fn a_command_has_the_settings_that_it_reads_and_no_others() {
+    let place = Place::new();
+    let all: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+    for (command, reads) in [
+        ("serve", &all[..]),
+        ("demo", &["bind"]),
+        ("history", &["bind", "livemode"]),
+        ("replay", &["bind", "webhook_secrets"]),
+        ("redrive", &["bind", "livemode"]),
+        ("healthcheck", &["bind"]),
+        ("rebuild", &["store", "log", "log_format"]),
+        ("verify", &["store", "log", "log_format"]),
+        ("export", &["store", "log", "log_format"]),
+        ("import", &["store", "livemode", "log", "log_format"]),
+    ] {
+        let help = place.run(&[command, "--help"]).expect(0).stdout;
+        let listed = |name: &&str| help.contains(&format!("--{} <", name.replace('_', "-")));
+        let listed: Vec<&str> = all.iter().copied().filter(listed).collect();
+        assert_eq!(listed, reads, "{command}");
+    }
 }
 
 #[test]

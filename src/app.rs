@@ -6,6 +6,7 @@ use actix_web::web::Data;
 use tokio::sync::watch;
 
 pub use crate::http::Patience;
+use crate::http::auth::Refusals;
 use crate::http::{Handles, server};
 use crate::pipeline::commit::{Committer, Limits};
 use crate::pipeline::receive::Receiver;
@@ -47,6 +48,7 @@ pub async fn run(
         replayer: Replayer::new(store.clone(), committer, parts.livemode),
         store: store.clone(),
         tokens: parts.tokens,
+        refusals: Refusals::default(),
         insecure_no_auth: parts.insecure_no_auth,
         livemode: parts.livemode,
         max_body_bytes: parts.max_body_bytes,

@@ -28,6 +28,7 @@ use actix_web::web::{self, Data, PayloadConfig, ServiceConfig};
 use actix_web::{App, Handler, HttpServer, Resource, Responder, Route, guard};
 use tokio::sync::watch;
 
+use crate::http::auth::Refusals;
 use crate::http::error::ApiError;
 use crate::pipeline::receive::Receiver;
 use crate::pipeline::replay::Replayer;
@@ -65,6 +66,7 @@ pub struct Handles {
     pub replayer: Replayer,
     pub store: SharedStore,
     pub tokens: Tokens,
+    pub refusals: Refusals,
     /// Everyone may do everything.
     pub insecure_no_auth: bool,
     /// The partition that reads show by default.

@@ -340,6 +340,21 @@ fn the_address_in_the_file_is_the_one_in_the_log() {
 }
 
 #[test]
+fn refused_tokens_are_logged_without_them_and_without_filling_the_log() {
+    let place = Place::new();
+    let server = place.serve();
+    for guess in ["guess_1", "guess_2", "guess_3"] {
+        assert_eq!(server.get("/v1/summary", guess).status, 401);
+    }
+    let ended = server.stop();
+    let lines = ended.stderr.lines().filter(|line| line.contains("known token"));
+    let lines: Vec<&str> = lines.collect();
+    assert_eq!(lines.len(), 1, "{}", ended.stderr);
+    assert!(lines[0].contains("WARN") && lines[0].contains("127.0.0.1"), "{}", lines[0]);
+    ended.hides(&["guess_"]);
+}
+
+#[test]
 fn a_log_in_json_is_json_to_the_last_line() {
     let place = Place::new();
     let server = place.serve_with(|command| {

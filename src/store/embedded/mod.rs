@@ -195,10 +195,15 @@ impl Inner {
     }
 
     fn scan(&self, after: u64, limit: usize) -> Result<Vec<(EventRecord, Vec<u8>)>, StoreError> {
+        // The journal has a commit a little before the views do.
+        let newest = *self.newest.borrow();
         let from = self.views.event_at(after)?.map(|event| event.position);
         let (mut events, mut bytes) = (Vec::new(), 0);
         for read in self.journal.scan(from) {
             let (_, record) = read?;
+            if record.sequence > newest {
+                break;
+            }
             if record.kind.is_event() {
                 let body = unpack(&record.body)?;
                 bytes += body.len();
@@ -372,3 +377,6 @@ impl From<JournalError> for StoreError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -120,8 +120,16 @@ impl Folder {
     /// Whether the views were last written by a process that a power loss cannot have followed,
     /// or were closed in order.
     pub(super) fn views_can_be_trusted(&self) -> bool {
-        let noted = fs::read_to_string(self.path.join("OPENED")).unwrap_or_default();
-        noted == CLOSED || boot_id().is_some_and(|boot| noted == boot)
+        self.is_closed() || boot_id().is_some_and(|boot| self.noted() == boot)
+    }
+
+    /// Whether the store was closed in order, and not opened since.
+    pub(super) fn is_closed(&self) -> bool {
+        self.noted() == CLOSED
+    }
+
+    fn noted(&self) -> String {
+        fs::read_to_string(self.path.join("OPENED")).unwrap_or_default()
     }
 
     pub(super) fn note_opened(&self) -> Result<(), StoreError> {

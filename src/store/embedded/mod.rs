@@ -110,7 +110,6 @@ impl Embedded {
             Some((views, _)) => views,
             None => rebuilt_views(&folder, &journal, &*rules, progress)?,
         };
-        folder.note_opened()?;
         let newest = watch::Sender::new(journal.newest());
         let inner = Inner {
             // What other rules made of the same events cannot be followed across either.
@@ -134,7 +133,14 @@ impl Embedded {
     pub fn probe(path: &Path) -> Result<(), StoreError> {
         if Folder::exists(path) {
             let folder = Folder::open(path)?;
-            open_journal(&folder, Options::default(), trusted_views(&folder).as_ref())?;
+            let was_closed = folder.is_closed();
+            let views = trusted_views(&folder);
+            open_journal(&folder, Options::default(), views.as_ref())?;
+            // Looking opened them; the next start need not recompute them for that.
+            if let Some((views, _)) = views.filter(|_| was_closed) {
+                views.flush()?;
+                folder.close_when_dropped();
+            }
         } else if path.exists() && !path.is_dir() {
             return Err(StoreError::Unavailable(format!("{} is not a folder", path.display())));
         }

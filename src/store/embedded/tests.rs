@@ -33,6 +33,11 @@ fn draft() -> Draft {
     }
 }
 
+/// What the folder says of whether it is open.
+fn opened(folder: &TempDir) -> String {
+    std::fs::read_to_string(folder.path().join("OPENED")).unwrap()
+}
+
 #[test]
 fn a_scan_ends_before_a_commit_that_is_not_shown_yet() {
     let folder = TempDir::new().unwrap();
@@ -44,4 +49,28 @@ fn a_scan_ends_before_a_commit_that_is_not_shown_yet() {
     writer.behind = true;
     store.inner.ready(&mut writer).unwrap();
     assert_eq!(store.inner.scan(0, 10).unwrap().len(), 1);
+}
+
+#[test]
+fn sled_writes_into_rebuilt_views_only_after_the_store_is_noted_to_be_open() {
+    let temporary = TempDir::new().unwrap();
+    let folder = Folder::open(temporary.path()).unwrap();
+    let journal = open_journal(&folder, SMALL, None).unwrap();
+    std::fs::create_dir(folder.views()).unwrap();
+    folder.note_closed().unwrap();
+    std::fs::remove_dir(folder.views()).unwrap();
+    assert_eq!(opened(&temporary), "closed");
+    let _views = rebuilt_views(&folder, &journal, &Illiterate, &mut |_| {}).unwrap();
+    assert_ne!(opened(&temporary), "closed");
+}
+
+#[test]
+fn a_probe_leaves_a_closed_store_closed() {
+    let folder = TempDir::new().unwrap();
+    let store = Embedded::open(folder.path(), SMALL, Arc::new(Illiterate), &mut |_| {}).unwrap();
+    actix_web::rt::System::new().block_on(store.close()).unwrap();
+    drop(store);
+    assert_eq!(opened(&folder), "closed");
+    Embedded::probe(folder.path()).unwrap();
+    assert_eq!(opened(&folder), "closed");
 }

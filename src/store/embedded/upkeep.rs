@@ -112,6 +112,7 @@ pub struct Verified {
     pub faults: Vec<String>,
 }
 
+/// Makes the views anew, and opens them in the place of the old ones.
 pub(super) fn rebuilt_views(
     folder: &Folder,
     journal: &Journal,
@@ -124,6 +125,8 @@ pub(super) fn rebuilt_views(
     views.flush()?;
     drop(views);
     folder.swap_views()?;
+    // Not earlier: a crash must not have the old ones trusted. Not later: from here on sled writes.
+    folder.note_opened()?;
     Views::open(&folder.views())
 }
 

@@ -15,7 +15,7 @@ use crate::http::error::ApiError;
 use crate::http::query::Query;
 use crate::http::{Handles, cursor, view};
 use crate::pipeline::history::{Told, history as told_history};
-use crate::store::{ObjectFilter, Slice};
+use crate::store::{ObjectFilter, Slice, StoreError};
 
 pub(super) async fn accounts(
     request: HttpRequest,
@@ -250,8 +250,8 @@ pub(super) fn respond(
     request: &HttpRequest,
     body: &impl Serialize,
 ) -> Result<HttpResponse, ApiError> {
-    let body = serde_json::to_string(body)
-        .map_err(|error| crate::store::StoreError::Damaged(error.to_string()))?;
+    let body =
+        serde_json::to_string(body).map_err(|error| StoreError::Damaged(error.to_string()))?;
     let etag = format!("\"{:08x}-{:x}\"", crc32c::crc32c(body.as_bytes()), body.len());
     let known = request.headers().get_all(header::IF_NONE_MATCH).any(|known| {
         let mut tags = known.to_str().unwrap_or_default().split(',').map(str::trim);

@@ -3,6 +3,8 @@
 //! An object is a list of named fields, each already JSON text, so that a read, the history's
 //! `changes` and Stripe's own raw fields all come from one place.
 
+use std::collections::BTreeMap;
+
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
@@ -10,15 +12,16 @@ use serde_json::{Value, json};
 
 use crate::domain::Json;
 use crate::domain::account::{Account, AccountStatus, Facts};
+use crate::domain::balance::Balance;
 use crate::domain::change::{Visible, Watched};
 use crate::domain::event::Outcome;
 use crate::domain::explain;
 use crate::domain::fold::{Entry, State};
 use crate::domain::id::Kind;
 use crate::domain::lifecycle::Step;
-use crate::domain::payout::PayoutStatus;
-use crate::domain::topup::TopupStatus;
-use crate::domain::transfer::TransferStatus;
+use crate::domain::payout::{Payout, PayoutStatus};
+use crate::domain::topup::{Topup, TopupStatus};
+use crate::domain::transfer::{Transfer, TransferStatus};
 use crate::http::cursor;
 use crate::pipeline::history::Told;
 use crate::pipeline::portable::to_rfc3339;
@@ -95,47 +98,10 @@ pub fn object(object: &Object) -> Fields {
 fn state(state: &State, fields: &mut Fields) {
     match state {
         State::Account(account) => of_account(account, fields),
-        State::Topup(topup) => {
-            fields
-                .put("status", topup.status.word())
-                .put("amount", topup.amount)
-                .put("currency", &topup.currency)
-                .put("created", topup.created)
-                .put("expected_availability_date", topup.expected_availability_date)
-                .put("failure_code", &topup.failure_code)
-                .put("failure_message", &topup.failure_message)
-                .put("transfer_group", &topup.transfer_group);
-        }
-        State::Transfer(transfer) => {
-            fields
-                .put("status", transfer.status().word())
-                .put("amount", transfer.amount)
-                .put("amount_reversed", transfer.amount_reversed)
-                .put("currency", &transfer.currency)
-                .put("destination", &transfer.destination)
-                .put("created", transfer.created)
-                .put("source_transaction", &transfer.source_transaction)
-                .put("transfer_group", &transfer.transfer_group);
-        }
-        State::Payout(payout) => {
-            fields
-                .put("status", payout.status.word())
-                .put("failed_after_paid", payout.failed_after_paid)
-                .put("amount", payout.amount)
-                .put("currency", &payout.currency)
-                .put("created", payout.created)
-                .put("arrival_date", payout.arrival_date)
-                .put("automatic", payout.automatic)
-                .put("method", &payout.method)
-                .put("destination", &payout.destination)
-                .put("failure_code", &payout.failure_code)
-                .put("failure_message", &payout.failure_message);
-        }
-        State::Balance(balance) => {
-            fields
-                .put_json("available", balance.available.as_ref())
-                .put_json("pending", balance.pending.as_ref());
-        }
+        State::Topup(topup) => of_topup(topup, fields),
+        State::Transfer(transfer) => of_transfer(transfer, fields),
+        State::Payout(payout) => of_payout(payout, fields),
+        State::Balance(balance) => of_balance(balance, fields),
     }
 }
 
@@ -160,12 +126,57 @@ fn of_account(account: &Account, fields: &mut Fields) {
         .put("type", profile.and_then(|profile| profile.account_type.as_ref()));
 }
 
-fn words(capabilities: &std::collections::BTreeMap<String, Json>) -> Fields {
+fn words(capabilities: &BTreeMap<String, Json>) -> Fields {
     let mut fields = Fields::new();
     for (name, status) in capabilities {
         fields.put_json(name, Some(status));
     }
     fields
+}
+
+fn of_topup(topup: &Topup, fields: &mut Fields) {
+    fields
+        .put("status", topup.status.word())
+        .put("amount", topup.amount)
+        .put("currency", &topup.currency)
+        .put("created", topup.created)
+        .put("expected_availability_date", topup.expected_availability_date)
+        .put("failure_code", &topup.failure_code)
+        .put("failure_message", &topup.failure_message)
+        .put("transfer_group", &topup.transfer_group);
+}
+
+fn of_transfer(transfer: &Transfer, fields: &mut Fields) {
+    fields
+        .put("status", transfer.status().word())
+        .put("amount", transfer.amount)
+        .put("amount_reversed", transfer.amount_reversed)
+        .put("currency", &transfer.currency)
+        .put("destination", &transfer.destination)
+        .put("created", transfer.created)
+        .put("source_transaction", &transfer.source_transaction)
+        .put("transfer_group", &transfer.transfer_group);
+}
+
+fn of_payout(payout: &Payout, fields: &mut Fields) {
+    fields
+        .put("status", payout.status.word())
+        .put("failed_after_paid", payout.failed_after_paid)
+        .put("amount", payout.amount)
+        .put("currency", &payout.currency)
+        .put("created", payout.created)
+        .put("arrival_date", payout.arrival_date)
+        .put("automatic", payout.automatic)
+        .put("method", &payout.method)
+        .put("destination", &payout.destination)
+        .put("failure_code", &payout.failure_code)
+        .put("failure_message", &payout.failure_message);
+}
+
+fn of_balance(balance: &Balance, fields: &mut Fields) {
+    fields
+        .put_json("available", balance.available.as_ref())
+        .put_json("pending", balance.pending.as_ref());
 }
 
 pub fn history_entry(told: &Told) -> Fields {
@@ -241,6 +252,13 @@ pub fn event(event: &EventRecord) -> Fields {
     fields
 }
 
+/// An event, and in a sentence what it did or why it did nothing.
+pub fn explained(event: &EventRecord, explanation: &str) -> Fields {
+    let mut fields = self::event(event);
+    fields.put("explanation", explanation);
+    fields
+}
+
 /// An entry of the change feed.
 fn change(entry: &ChangeRecord) -> Fields {
     let (before, after) = (entry.change.before, entry.change.after);
@@ -287,13 +305,6 @@ pub struct ChangeList<'a> {
 
 pub fn change_list<'a>(page: &ChangePage, epoch: &'a str, livemode: bool) -> ChangeList<'a> {
     ChangeList { data: page.items.iter().map(change).collect(), next: page.next, epoch, livemode }
-}
-
-/// An event, and in a sentence what it did or why it did nothing.
-pub fn explained(event: &EventRecord, explanation: &str) -> Fields {
-    let mut fields = self::event(event);
-    fields.put("explanation", explanation);
-    fields
 }
 
 pub fn summary(summary: &Summary, livemode: bool) -> Value {

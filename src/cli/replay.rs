@@ -97,13 +97,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         tally.refused.extend(whole.as_ref().err().map(|error| format!("{}: {error}", event.place)));
         whole.is_ok()
     });
-    let mut order: Vec<&Event> = events
-        .iter()
-        .flat_map(|event| std::iter::repeat_n(event, arguments.duplicate + 1))
-        .collect();
-    if let Some(seed) = arguments.shuffle {
-        fastrand::Rng::with_seed(seed).shuffle(&mut order);
-    }
+    let order = arguments.order(&events);
     let result = block_on(async {
         let server = Server::new(&url)?;
         match secrets {
@@ -116,6 +110,18 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     });
     result.map_err(|failure| tally.cut_off(failure))?;
     tally.report(arguments.dry_run)
+}
+
+impl Arguments {
+    /// The events as they are to be delivered.
+    fn order<'a>(&self, events: &'a [Event]) -> Vec<&'a Event> {
+        let each = |event| std::iter::repeat_n(event, self.duplicate + 1);
+        let mut order: Vec<&Event> = events.iter().flat_map(each).collect();
+        if let Some(seed) = self.shuffle {
+            fastrand::Rng::with_seed(seed).shuffle(&mut order);
+        }
+        order
+    }
 }
 
 fn choose(secrets: Vec<NamedSecret>, name: Option<&str>) -> Result<NamedSecret, Failure> {

@@ -1,5 +1,6 @@
 //! Recomputing views from the journal: recovery, rebuild, and the two checks.
 
+use std::cmp::Ordering;
 use std::path::Path;
 
 use crate::domain::event::Outcome;
@@ -166,13 +167,13 @@ fn compare(
     loop {
         let order = match (&a, &b) {
             (None, None) => return Ok(check),
-            (Some(_), None) => std::cmp::Ordering::Less,
-            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
             (Some((a, _)), Some((b, _))) => a.cmp(b),
         };
         let difference = match (order, &a, &b) {
-            (std::cmp::Ordering::Less, Some((key, _)), _) => Some((key, "should not be there")),
-            (std::cmp::Ordering::Greater, _, Some((key, _))) => Some((key, "is missing")),
+            (Ordering::Less, Some((key, _)), _) => Some((key, "should not be there")),
+            (Ordering::Greater, _, Some((key, _))) => Some((key, "is missing")),
             (_, Some((key, stored)), Some((_, computed)))
                 if !views::says_the_same(key, stored, computed) =>
             {

@@ -205,7 +205,7 @@ fn a_rebuild_that_is_killed_leaves_what_was_read_before() {
     for _ in 0..KILLS {
         let rebuild = Process::start(place.command(&["rebuild"]));
         let start = Instant::now();
-        while !new.exists() && start.elapsed() < LOAD {
+        while !new.exists() && start.elapsed() < LIMIT {
             std::thread::sleep(Duration::from_millis(1));
         }
         std::thread::sleep(Duration::from_micros(random.u64(0..50_000)));

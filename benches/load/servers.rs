@@ -1,4 +1,4 @@
-//! The two servers, each in a process of its own, so that they share the machine as in life.
+//! The servers under load, each in a process of its own.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -16,18 +16,40 @@ use bursar::store::embedded::{Embedded, Options};
 use bursar::stripe::signature::{Verifier, WebhookSecret};
 use bursar::telemetry;
 use bursar::token::{Role, Token, Tokens};
+use clap::ValueEnum;
+use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::Error;
-use crate::report::Server;
+use crate::postgres::Cluster;
+use crate::{Arguments, Error, process};
 
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_bench";
 pub(crate) const READER_TOKEN: &str = "bench-reader";
 /// Deliveries are signed before the first measurement and used in the last.
 const TOLERANCE_SECONDS: u64 = 86_400;
 const MAX_BODY_BYTES: usize = 1 << 20;
-/// Of `/proc/PID/stat`; the same on all Linux machines.
-const TICKS_PER_SECOND: u32 = 100;
+/// Where `scripts/bench` puts the program when it has built it.
+const HOMEGROWN: &str = "target/homegrown/release/homegrown";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Server {
+    Bare,
+    Homegrown,
+    Bursar,
+}
+
+impl Server {
+    pub(crate) const ALL: [Self; 3] = [Self::Bare, Self::Homegrown, Self::Bursar];
+
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Bare => "bare",
+            Self::Homegrown => "home-grown",
+            Self::Bursar => "bursar",
+        }
+    }
+}
 
 /// A server under way; ends with the program that started it.
 pub(crate) struct Child {
@@ -36,15 +58,29 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    pub(crate) fn start(server: Server, folder: &Path, log: &str) -> Result<Self, Error> {
-        let mut process = Command::new(std::env::current_exe()?)
-            .args(["--role", server.word(), "--log", log, "--folder"])
-            .arg(folder)
+    pub(crate) fn bare() -> Result<Self, Error> {
+        Self::start(Command::new(std::env::current_exe()?).args(["--role", "bare"]))
+    }
+
+    pub(crate) fn bursar(folder: &Path, log: &str) -> Result<Self, Error> {
+        let mut program = Command::new(std::env::current_exe()?);
+        Self::start(program.args(["--role", "bursar", "--log", log, "--folder"]).arg(folder))
+    }
+
+    pub(crate) fn homegrown(database: &Cluster) -> Result<Self, Error> {
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join(HOMEGROWN);
+        Self::start(Command::new(program).args([&database.url(), WEBHOOK_SECRET]))
+    }
+
+    /// Returns when the server listens.
+    fn start(program: &mut Command) -> Result<Self, Error> {
+        let mut process = program
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // A log that nobody reads; it still has to be written.
             .stderr(Stdio::null())
-            .spawn()?;
+            .spawn()
+            .map_err(|error| format!("{}: {error}", program.get_program().display()))?;
         let stdout = process.stdout.take().ok_or("the server has no stdout")?;
         let mut address = String::new();
         BufReader::new(stdout).read_line(&mut address)?;
@@ -52,14 +88,16 @@ impl Child {
         Ok(Self { process, address })
     }
 
-    /// CPU that the server has used so far.
     pub(crate) fn cpu_seconds(&self) -> Result<f64, Error> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
-        // The second field is a name in parentheses; user and system time are 14 and 15.
-        let fields = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
-        let ticks: u32 =
-            fields.split_whitespace().skip(11).take(2).filter_map(|t| t.parse::<u32>().ok()).sum();
-        Ok(f64::from(ticks) / f64::from(TICKS_PER_SECOND))
+        process::cpu_seconds(self.process.id())
+    }
+
+    pub(crate) fn resident_mb(&self) -> Option<u32> {
+        process::resident_mb(self.process.id())
+    }
+
+    pub(crate) fn peak_resident_mb(&self) -> Option<u32> {
+        process::peak_resident_mb(self.process.id())
     }
 
     /// Lets the server finish as it would on SIGTERM.
@@ -68,10 +106,26 @@ impl Child {
         let status = self.process.wait()?;
         if status.success() { Ok(()) } else { Err(format!("a server ended with {status}").into()) }
     }
+
+    /// Ends the server as kill -9 does.
+    pub(crate) fn kill(mut self) -> Result<(), Error> {
+        self.process.kill()?;
+        self.process.wait()?;
+        Ok(())
+    }
+}
+
+/// Serves until the parent lets go.
+pub(crate) fn be(server: Server, arguments: &Arguments) -> Result<(), Error> {
+    match server {
+        Server::Bare => bare(),
+        Server::Homegrown => Err("the home-grown service is a program of its own".into()),
+        Server::Bursar => bursar(&arguments.folder, &arguments.log),
+    }
 }
 
 /// The least a server can do with a delivery.
-pub(crate) fn bare() -> Result<(), Error> {
+fn bare() -> Result<(), Error> {
     async fn answer(_body: Bytes) -> HttpResponse {
         HttpResponse::Ok().finish()
     }
@@ -88,7 +142,7 @@ pub(crate) fn bare() -> Result<(), Error> {
     })
 }
 
-pub(crate) fn bursar(folder: &Path, log: &str) -> Result<(), Error> {
+fn bursar(folder: &Path, log: &str) -> Result<(), Error> {
     telemetry::start(log, false);
     let rules = Arc::new(StripeRules);
     let store = Embedded::open(&folder.join("store"), Options::default(), rules, &mut |_| {})?;

@@ -1,10 +1,8 @@
 //! What the measurements come to: the few figures that say how bursar does.
 
-use std::fmt;
-
 use serde::Serialize;
 
-use crate::growth::Growth;
+use crate::growth::{Growth, Upkeep};
 use crate::round::{Round, Rounds, median};
 use crate::servers::Server;
 
@@ -49,64 +47,60 @@ pub(crate) fn figures(rounds: &[Round], growth: Option<&Growth>) -> Vec<Figure> 
 
 fn against(load: &Rounds<'_>, other: Server) -> Option<Figure> {
     let ratios = load.ratios(Server::Bursar, other);
+    let each: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.3}")).collect();
     let per_second = |server| load.median(server, |leg| Some(leg.per_second));
     let (ours, theirs) = (per_second(Server::Bursar)?, per_second(other)?);
-    let each = List(&ratios);
     Some(Figure {
         what: format!("{}: bursar ÷ {}", load.name(), other.word()),
-        beside: format!("{ours:.0} : {theirs:.0} a second; rounds {each}"),
-        seen: median(ratios.clone())?,
+        seen: median(ratios)?,
         unit: Unit::Ratio,
+        beside: format!("{ours:.0} : {theirs:.0} a second; rounds {}", each.join(" ")),
     })
 }
 
 fn of_growth(growth: &Growth) -> Vec<Figure> {
-    let Growth { events, served, .. } = growth;
-    let (first, last) = (served.first(), served.last());
-    let figure =
-        |what: &str, seen, unit, beside| Figure { what: what.to_owned(), seen, unit, beside };
+    let served = &growth.served;
     let mut figures = vec![
-        figure(
-            &format!("last tenth of {events} events ÷ first"),
-            last / first,
-            Unit::Ratio,
-            format!(
-                "{last:.0} : {first:.0} a second; the bare handler, after ÷ before: {:.3}",
-                growth.bare_after / growth.bare_before
-            ),
-        ),
-        figure(
-            "resident memory of the server then",
-            f64::from(served.resident_mb),
-            Unit::Megabytes,
-            format!("{} MB at the most", served.peak_resident_mb),
-        ),
-        figure(
-            "disk, for each event",
-            growth.disk_bytes_per_event,
-            Unit::BytesPerEvent,
-            format!("bodies of {} bytes", growth.mean_body_bytes),
-        ),
-        figure(
-            "listening again after kill -9",
-            growth.reopen_seconds,
-            Unit::Seconds,
-            String::new(),
-        ),
+        slowing(growth),
+        Figure {
+            what: "resident memory of the server then".to_owned(),
+            seen: f64::from(served.resident_mb),
+            unit: Unit::Megabytes,
+            beside: format!("{} MB at the most", served.peak_resident_mb),
+        },
+        Figure {
+            what: "disk, for each event".to_owned(),
+            seen: growth.disk_bytes_per_event,
+            unit: Unit::BytesPerEvent,
+            beside: format!("bodies of {} bytes", growth.mean_body_bytes),
+        },
+        Figure {
+            what: "listening again after kill -9".to_owned(),
+            seen: growth.reopen_seconds,
+            unit: Unit::Seconds,
+            beside: String::new(),
+        },
     ];
-    figures.extend(growth.upkeep.iter().map(|work| {
-        let beside = format!("{:.1} s, {} MB at the most", work.seconds, work.peak_resident_mb);
-        figure(&work.command, work.events_per_second, Unit::EventsPerSecond, beside)
-    }));
+    figures.extend(growth.upkeep.iter().map(of_upkeep));
     figures
 }
 
-/// Ratios, one after the other.
-struct List<'a>(&'a [f64]);
+fn slowing(growth: &Growth) -> Figure {
+    let (first, last) = (growth.served.first(), growth.served.last());
+    let bare = growth.bare_after / growth.bare_before;
+    Figure {
+        what: format!("last tenth of {} events ÷ first", growth.events),
+        seen: last / first,
+        unit: Unit::Ratio,
+        beside: format!("{last:.0} : {first:.0} a second; bare after ÷ before: {bare:.3}"),
+    }
+}
 
-impl fmt::Display for List<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words: Vec<String> = self.0.iter().map(|ratio| format!("{ratio:.3}")).collect();
-        formatter.write_str(&words.join(" "))
+fn of_upkeep(work: &Upkeep) -> Figure {
+    Figure {
+        what: work.command.clone(),
+        seen: work.events_per_second,
+        unit: Unit::EventsPerSecond,
+        beside: format!("{:.1} s, {} MB at the most", work.seconds, work.peak_resident_mb),
     }
 }

@@ -1,11 +1,12 @@
 //! A PostgreSQL for the home-grown service: a cluster of its own, as `initdb` makes it (`fsync`
 //! and `synchronous_commit` are on), in a temporary folder, listening on a socket in it only.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -18,26 +19,47 @@ const UNPRIVILEGED: &str = "postgres";
 const ROOT: u32 = 0;
 const USER: &str = "bench";
 
+/// A program that is told to stop (fast, in PostgreSQL's words) when its stdin ends, and so also
+/// when this program does, however that comes.
+const WHILE_STDIN: &str = r#""$@" & read -r _; kill -INT $!; wait $!"#;
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
 /// Ends when it is dropped.
 pub(crate) struct Cluster {
     folder: TempDir,
     /// The user and the group that it runs as, when not as ourselves.
     owner: Option<(u32, u32)>,
+    server: Option<Child>,
 }
 
 impl Cluster {
     pub(crate) fn start(below: &Path) -> Result<Self, Error> {
-        let cluster = Self { folder: TempDir::new_in(below)?, owner: owner()? };
+        let mut cluster = Self { folder: TempDir::new_in(below)?, owner: owner()?, server: None };
         if let Some((user, group)) = cluster.owner {
             chown(cluster.folder.path(), Some(user), Some(group))?;
         }
         let user = format!("--username={USER}");
-        run(cluster.program("initdb").args(["--auth=trust", "--locale=C.UTF-8", &user]))?;
-        let socket = cluster.folder.path().display();
-        let options = format!("--options=-k {socket} -c listen_addresses=''");
-        let log = format!("--log={socket}/log");
-        run(cluster.program("pg_ctl").args(["start", "--wait", &log, &options]))?;
+        cluster.run(programs().join("initdb"), &["--auth=trust", "--locale=C.UTF-8", &user])?;
+        let mut server = cluster.command("sh");
+        server.args(["-c", WHILE_STDIN, "sh"]).arg(programs().join("postgres"));
+        server.args(["-c", "listen_addresses=", "-k"]).arg(cluster.folder.path());
+        let log = File::create(cluster.folder.path().join("log"))?;
+        cluster.server = Some(server.stdin(Stdio::piped()).stderr(log).spawn()?);
+        cluster.wait_until_ready()?;
         Ok(cluster)
+    }
+
+    fn wait_until_ready(&self) -> Result<(), Error> {
+        let start = Instant::now();
+        let socket = format!("--host={}", self.folder.path().display());
+        while let Err(error) = self.run(programs().join("pg_isready"), &[&socket]) {
+            if start.elapsed() > PATIENCE {
+                return Err(error);
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Ok(())
     }
 
     pub(crate) fn url(&self) -> String {
@@ -46,15 +68,23 @@ impl Cluster {
 
     pub(crate) fn count(&self, table: &str) -> Result<usize, Error> {
         let query = format!("SELECT count(*) FROM {table}");
-        let mut psql = self.program("psql");
+        let mut psql = self.command(programs().join("psql"));
         psql.args(["--no-psqlrc", "--tuples-only", "--command", &query, &self.url()]);
-        let output = psql.output()?;
+        let output = psql.stdout(Stdio::piped()).output()?;
         Ok(String::from_utf8(output.stdout)?.trim().parse().map_err(|_| "psql has no count")?)
     }
 
-    fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(programs().join(name));
-        command.current_dir(self.folder.path()).env("PGDATA", self.folder.path().join("data"));
+    fn run(&self, program: impl AsRef<Path>, arguments: &[&str]) -> Result<(), Error> {
+        let name = program.as_ref().display();
+        let status = self.command(program.as_ref()).args(arguments).status();
+        let status = status.map_err(|error| format!("{name}: {error}"))?;
+        if status.success() { Ok(()) } else { Err(format!("{name} ended with {status}").into()) }
+    }
+
+    fn command(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new(program.as_ref());
+        let folder = self.folder.path();
+        command.current_dir(folder).env("PGDATA", folder.join("data")).stdout(Stdio::null());
         if let Some((user, group)) = self.owner {
             command.uid(user).gid(group);
         }
@@ -64,18 +94,11 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // One that never started has nothing to stop.
-        if self.folder.path().join("data/postmaster.pid").exists() {
-            run(self.program("pg_ctl").args(["stop", "--wait", "--mode=fast"])).ok();
+        if let Some(mut server) = self.server.take() {
+            drop(server.stdin.take());
+            server.wait().ok();
         }
     }
-}
-
-fn run(program: &mut Command) -> Result<(), Error> {
-    let name = program.get_program().display().to_string();
-    let status = program.stdout(Stdio::null()).status();
-    let status = status.map_err(|error| format!("{name}: {error}"))?;
-    if status.success() { Ok(()) } else { Err(format!("{name} ended with {status}").into()) }
 }
 
 /// The folder of the newest version; none, and so the path is searched, where there is no Debian.

@@ -24,6 +24,8 @@ const PARTS: usize = 10;
 const CONNECTIONS: usize = 64;
 /// A part that takes longer is given up.
 const LIMIT: Duration = Duration::from_mins(5);
+/// Work that takes longer is given up.
+const PATIENCE: Duration = Duration::from_mins(20);
 /// What is done with the store when it is large.
 const WORKS: [&[&str]; 3] = [&["verify"], &["rebuild"], &["rebuild", "--check"]];
 /// How often a process is asked for its memory.
@@ -183,6 +185,9 @@ fn watched(store: &Path, command: &[&str]) -> Result<(Duration, u32), Error> {
         if let Some(status) = process.try_wait()? {
             let took = start.elapsed();
             return status.success().then_some((took, peak)).ok_or(format!("{status}").into());
+        }
+        if start.elapsed() > PATIENCE {
+            process.kill()?;
         }
         std::thread::sleep(LOOK_EVERY);
     }

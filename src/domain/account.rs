@@ -4,6 +4,7 @@
 //! `charges_enabled` never decides: an account that only receives transfers may never get it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -188,7 +189,7 @@ impl Profile {
 pub struct Account {
     pub deauthorized: bool,
     /// `None` while only capability or authorization events are known.
-    pub profile: Option<Profile>,
+    pub profile: Option<Arc<Profile>>,
 }
 
 impl Account {
@@ -223,7 +224,7 @@ impl Account {
 /// An `account.updated` or a fetched account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    pub profile: Profile,
+    pub profile: Arc<Profile>,
     /// What the event says changed; `None` when it does not say, or not usably.
     pub previous: Option<Previous>,
 }

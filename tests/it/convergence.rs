@@ -178,7 +178,7 @@ proptest! {
         life in lives_of(TOLD_IN_FULL, chain::EXHAUSTIVE).prop_map(Life::with_its_start),
     ) {
         let (account, ambiguous) = account(&life);
-        prop_assert_eq!(account.profile.map(|profile| profile.facts), life.truth);
+        prop_assert_eq!(account.profile.map(|profile| profile.facts.clone()), life.truth);
         prop_assert!(!ambiguous);
     }
 
@@ -191,7 +191,7 @@ proptest! {
         let (account, ambiguous) = account(&life);
         let truth = life.truth.unwrap();
         prop_assert!(truth.payable() || !account.payable(), "{:?}", account);
-        let shown = account.profile.unwrap().facts;
+        let shown = account.profile.unwrap().facts.clone();
         prop_assert!(ambiguous || shown.status() == truth.status(), "{:?}", shown);
     }
 }

@@ -178,7 +178,7 @@ fn account(deauthorized: bool, facts: Facts) -> Account {
         default_currency: None,
         account_type: None,
     };
-    Account { deauthorized, profile: Some(profile) }
+    Account { deauthorized, profile: Some(profile.into()) }
 }
 
 /// When an account has this status, if no earlier one holds; and accounts of which that is so.

@@ -16,7 +16,7 @@ const DISABLED_REASONS: [Option<&str>; 8] = [
 ];
 
 fn account(facts: Facts) -> Account {
-    Account { deauthorized: false, profile: Some(profile(facts)) }
+    Account { deauthorized: false, profile: Some(profile(facts).into()) }
 }
 
 /// Every combination of what the status table looks at.
@@ -86,7 +86,7 @@ fn every_account_has_the_status_of_the_first_row_that_holds() {
     let mut seen = BTreeSet::new();
     for facts in all_facts() {
         for deauthorized in [false, true] {
-            let account = Account { deauthorized, profile: Some(profile(facts.clone())) };
+            let account = Account { deauthorized, profile: Some(profile(facts.clone()).into()) };
             let expected = status_by_the_table(&facts, deauthorized);
             seen.insert(expected);
             assert_eq!(account.status(), expected, "{account:?}");
@@ -99,7 +99,7 @@ fn every_account_has_the_status_of_the_first_row_that_holds() {
 fn only_active_transfers_with_payouts_enabled_are_payable_unless_rejected_or_deauthorized() {
     for facts in all_facts() {
         for deauthorized in [false, true] {
-            let account = Account { deauthorized, profile: Some(profile(facts.clone())) };
+            let account = Account { deauthorized, profile: Some(profile(facts.clone()).into()) };
             let rejected = status_by_the_table(&facts, false) == AccountStatus::Rejected;
             let transfers_active = facts.transfers.as_deref() == Some("active");
             let expected = transfers_active && facts.payouts_enabled && !rejected && !deauthorized;
@@ -113,7 +113,7 @@ fn only_active_transfers_with_payouts_enabled_are_payable_unless_rejected_or_dea
 fn every_account_names_what_to_do_next() {
     for facts in all_facts() {
         for deauthorized in [false, true] {
-            let account = Account { deauthorized, profile: Some(profile(facts.clone())) };
+            let account = Account { deauthorized, profile: Some(profile(facts.clone()).into()) };
             let expected = action_by_the_table(status_by_the_table(&facts, deauthorized), &facts);
             assert_eq!(account.next_action(), expected, "{account:?}");
         }
@@ -125,7 +125,7 @@ fn charges_enabled_decides_nothing() {
     for facts in all_facts() {
         let told = |charges_enabled| {
             let profile = Profile { charges_enabled, ..profile(facts.clone()) };
-            let account = Account { deauthorized: false, profile: Some(profile) };
+            let account = Account { deauthorized: false, profile: Some(profile.into()) };
             (account.status(), account.payable(), account.next_action())
         };
         assert_eq!(told(Some(true)), told(Some(false)), "{facts:?}");
@@ -193,7 +193,7 @@ fn lists_compare_as_sets_and_keep_the_order_they_came_in() {
 /// Checks whether a report of `now`, of which `previous` says what changed, follows `before`.
 #[track_caller]
 fn check_follows(before: &Facts, previous: Option<Previous>, now: &Facts, expected: bool) {
-    let snapshot = Snapshot { profile: profile(now.clone()), previous };
+    let snapshot = Snapshot { profile: profile(now.clone()).into(), previous };
     assert_eq!(snapshot.follows(before), expected, "{snapshot:?} after {before:?}");
 }
 

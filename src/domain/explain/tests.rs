@@ -78,7 +78,7 @@ fn profile(facts: Facts) -> Profile {
 }
 
 fn snapshot(facts: Facts) -> Says {
-    Says::Account(Box::new(Snapshot { profile: profile(facts), previous: None }))
+    Says::Account(Box::new(Snapshot { profile: profile(facts).into(), previous: None }))
 }
 
 fn capability(name: &str, status: &str) -> Says {
@@ -533,21 +533,21 @@ fn an_account_says_whether_it_may_be_paid_and_why() {
             "May be paid, but its details are not submitted.",
         ),
     ] {
-        let shown = Account { deauthorized: false, profile: Some(profile(facts)) };
+        let shown = Account { deauthorized: false, profile: Some(profile(facts).into()) };
         assert_eq!(account(&shown, false), expected);
     }
 }
 
 #[test]
 fn an_account_that_left_or_is_hardly_known_says_so() {
-    let left = Account { deauthorized: true, profile: Some(profile(complete())) };
+    let left = Account { deauthorized: true, profile: Some(profile(complete()).into()) };
     assert_eq!(account(&left, false), "May not be paid: it has deauthorized the platform.");
     let left = Account { deauthorized: true, profile: None };
     assert_eq!(account(&left, false), "May not be paid: it has deauthorized the platform.");
     let unknown = Account { deauthorized: false, profile: None };
     let expected = "May not be paid: no report of the account itself is known yet.";
     assert_eq!(account(&unknown, false), expected);
-    let open = Account { deauthorized: false, profile: Some(profile(restricted())) };
+    let open = Account { deauthorized: false, profile: Some(profile(restricted()).into()) };
     let expected = "May not be paid: Stripe asks for individual.id_number (past due); reports of one second disagree and could not be put in order.";
     assert_eq!(account(&open, true), expected);
 }
@@ -572,7 +572,7 @@ fn every_account_is_explained_in_agreement_with_payable() {
                 eventually_due: fields(bit(5)),
                 pending_verification: Fields::default(),
             };
-            let shown = Account { deauthorized: false, profile: Some(profile(facts)) };
+            let shown = Account { deauthorized: false, profile: Some(profile(facts).into()) };
             let sentence = account(&shown, false);
             assert_eq!(
                 sentence.starts_with("May be paid"),

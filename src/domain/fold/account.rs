@@ -5,8 +5,8 @@
 //! ends of a second differ in payability, the last report of the sequence that does not let
 //! money move counts.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::domain::account::{Account, Authorization, Capability, Facts, Profile, Snapshot};
 use crate::domain::event::{Says, Standing};
@@ -75,7 +75,8 @@ impl<'a> Group<'a> {
         authorizations.sort_by_key(|said| (said.what, said.id));
 
         let reports: Vec<(&str, &Snapshot)> = snapshots.iter().map(|s| (s.id, s.what)).collect();
-        let chain = chain::order(&reports, &folder.ends);
+        let ends: Vec<&Facts> = folder.ends.iter().map(|end| &end.facts).collect();
+        let chain = chain::order(&reports, &ends);
         let mut group =
             Self { snapshots, chain, contained: BTreeMap::new(), open: Vec::new(), authorizations };
         group.place(capabilities);
@@ -160,14 +161,14 @@ impl<'a> Group<'a> {
 
     /// What the account can be after the second; `before` is what it could be until then. Empty
     /// when the second says nothing of it.
-    fn possible_ends(&self, before: &[&Profile]) -> Vec<Cow<'a, Profile>> {
+    fn possible_ends(&self, before: &[Arc<Profile>]) -> Vec<Arc<Profile>> {
         let ends = self.chain.order.ends.iter().filter_map(|&place| self.snapshots.get(place));
-        let ends: Vec<&'a Profile> = ends.map(|end| &end.what.profile).collect();
+        let ends: Vec<_> = ends.map(|end| Arc::clone(&end.what.profile)).collect();
         let bases = if ends.is_empty() { before } else { &ends };
         let with_words =
-            bases.iter().flat_map(|base| self.deciding().map(|word| Cow::Owned(base.with(word))));
-        let mut possible: Vec<Cow<'a, Profile>> = Vec::new();
-        for end in ends.iter().copied().map(Cow::Borrowed).chain(with_words) {
+            bases.iter().flat_map(|base| self.deciding().map(|word| Arc::new(base.with(word))));
+        let mut possible: Vec<Arc<Profile>> = Vec::new();
+        for end in ends.iter().cloned().chain(with_words) {
             if !possible.iter().any(|known| known.facts == end.facts) {
                 possible.push(end);
             }
@@ -189,8 +190,7 @@ impl<'a> Group<'a> {
         for place in &sequence {
             let account = held(folder);
             let mut deauthorized = account.is_some_and(|account| account.deauthorized);
-            let mut profile =
-                account.and_then(|account| account.profile.as_ref()).map(Cow::Borrowed);
+            let mut profile = account.and_then(|account| account.profile.clone());
             let counts = match place {
                 Place::Contained(_) => false,
                 Place::Authorization(..) => true,
@@ -198,7 +198,7 @@ impl<'a> Group<'a> {
             };
             match (*place, &chosen) {
                 (place, Some((index, chosen))) if place.index() == *index => {
-                    profile = Some(Cow::Borrowed(chosen));
+                    profile = Some(Arc::clone(chosen));
                     settled = true;
                 }
                 (Place::Authorization(_, authorization), _) => {
@@ -207,14 +207,14 @@ impl<'a> Group<'a> {
                 (Place::Capability(_, capability), _)
                     if !(settled && capability.decides_payability()) =>
                 {
-                    profile = profile.map(|profile| Cow::Owned(profile.with(capability)));
+                    profile = profile.map(|profile| Arc::new(profile.with(capability)));
                 }
                 (Place::Snapshot(_, snapshot), _) if !settled => {
-                    profile = Some(Cow::Borrowed(&snapshot.profile));
+                    profile = Some(Arc::clone(&snapshot.profile));
                 }
                 (Place::Snapshot(..) | Place::Capability(..) | Place::Contained(_), _) => {}
             }
-            let next = Account { deauthorized, profile: profile.map(Cow::into_owned) };
+            let next = Account { deauthorized, profile };
             let step = match account {
                 None => Step::First,
                 Some(account) if *account == next => Step::Repeat,
@@ -226,7 +226,7 @@ impl<'a> Group<'a> {
     }
 
     /// Sets or clears the mark, and remembers where the second may have ended.
-    fn conclude(&self, folder: &mut Folder<'a>, ends: Vec<Cow<'a, Profile>>) {
+    fn conclude(&self, folder: &mut Folder<'a>, ends: Vec<Arc<Profile>>) {
         let ambiguous = differ(&ends, |facts| (facts.payable(), facts.status()));
         if self.snapshots.is_empty() {
             // A capability says too little to clear a mark, or to rule an earlier end out.
@@ -238,17 +238,12 @@ impl<'a> Group<'a> {
             folder.ends.clear();
         }
         for end in &ends {
-            if !folder.ends.iter().any(|facts| **facts == end.facts) {
-                folder.ends.push(match end {
-                    Cow::Borrowed(profile) => Cow::Borrowed(&profile.facts),
-                    Cow::Owned(profile) => Cow::Owned(profile.facts.clone()),
-                });
+            if !folder.ends.iter().any(|known| known.facts == end.facts) {
+                folder.ends.push(Arc::clone(end));
             }
         }
         if let Some(held) = folder.held.as_mut().filter(|_| !ends.is_empty()) {
-            let is_open = ends.len() > 1;
-            let open = ends.into_iter().filter(|_| is_open).map(Cow::into_owned);
-            held.to_mut().open = open.collect();
+            held.to_mut().open = if ends.len() > 1 { ends } else { Vec::new() };
         }
     }
 
@@ -257,18 +252,18 @@ impl<'a> Group<'a> {
     fn last_that_does_not_pay(
         &self,
         sequence: &[Place<'a>],
-        before: &[&Profile],
-    ) -> Option<(usize, Profile)> {
+        before: &[Arc<Profile>],
+    ) -> Option<(usize, Arc<Profile>)> {
         let last = self.in_chain().next_back().map(|said| &said.what.profile);
-        let bases = last.map_or(before.to_vec(), |last| vec![last]);
-        let does_not_pay = |profile: &Profile| !profile.facts.payable();
+        let bases = last.map_or(before, std::slice::from_ref);
+        let does_not_pay = |profile: &Arc<Profile>| !profile.facts.payable();
         let result = |place: &Place<'_>| match place {
             Place::Snapshot(index, snapshot) => {
-                Some((*index, snapshot.profile.clone())).filter(|(_, p)| does_not_pay(p))
+                Some((*index, Arc::clone(&snapshot.profile))).filter(|(_, p)| does_not_pay(p))
             }
             Place::Capability(index, capability) if capability.decides_payability() => {
-                let results = bases.iter().rev().map(|base| base.with(capability));
-                results.into_iter().find(does_not_pay).map(|profile| (*index, profile))
+                let mut results = bases.iter().rev().map(|base| Arc::new(base.with(capability)));
+                results.find(does_not_pay).map(|profile| (*index, profile))
             }
             Place::Capability(..) | Place::Contained(_) | Place::Authorization(..) => None,
         };
@@ -295,12 +290,12 @@ fn held<'f>(folder: &'f Folder<'_>) -> Option<&'f Account> {
 }
 
 /// All that the account can be as far as is known; what is held comes last.
-fn possible_now<'f>(folder: &'f Folder<'_>) -> Vec<&'f Profile> {
+fn possible_now(folder: &Folder<'_>) -> Vec<Arc<Profile>> {
     let profile = held(folder).and_then(|held| held.profile.as_ref());
     let Some(profile) = profile else { return Vec::new() };
-    let mut possible: Vec<_> = folder.held.iter().flat_map(|held| &held.open).collect();
+    let mut possible: Vec<_> = folder.held.iter().flat_map(|held| &held.open).cloned().collect();
     if possible.is_empty() {
-        possible.push(profile);
+        possible.push(Arc::clone(profile));
     } else {
         // Stable: of the others, the order is that of the second they come from.
         possible.sort_by_key(|open| open.facts == profile.facts);
@@ -308,7 +303,7 @@ fn possible_now<'f>(folder: &'f Folder<'_>) -> Vec<&'f Profile> {
     possible
 }
 
-fn differ<T: PartialEq>(ends: &[Cow<'_, Profile>], of: impl Fn(&Facts) -> T) -> bool {
+fn differ<T: PartialEq>(ends: &[Arc<Profile>], of: impl Fn(&Facts) -> T) -> bool {
     let mut values = ends.iter().map(|end| of(&end.facts));
     let first = values.next();
     values.any(|value| Some(value) != first)

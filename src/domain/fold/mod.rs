@@ -10,10 +10,11 @@ mod account;
 mod one_way;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::account::{Account, Facts, Profile};
+use crate::domain::account::{Account, Profile};
 use crate::domain::balance::Balance;
 use crate::domain::event::{Outcome, Report, Says, Standing};
 use crate::domain::id::Kind;
@@ -69,7 +70,7 @@ pub struct Progress {
     pub paid_reported: bool,
     /// All that an account can be, when what one second left open allows more than one; the
     /// state is one of them that does not pay, if any.
-    pub open: Vec<Profile>,
+    pub open: Vec<Arc<Profile>>,
 }
 
 /// One report in the object's order, and the object after it.
@@ -144,8 +145,8 @@ struct Folder<'a> {
     reports: &'a [Report],
     watched: Option<usize>,
     held: Option<Cow<'a, Progress>>,
-    /// The facts in which an account's seconds so far could have ended.
-    ends: Vec<Cow<'a, Facts>>,
+    /// What an account could have been after its seconds so far.
+    ends: Vec<Arc<Profile>>,
     /// `None` where nobody reads it.
     history: Option<Vec<Entry>>,
     overtaken: bool,

@@ -10,7 +10,7 @@ use Outcome::{Applied, Stale, Unchanged};
 use super::*;
 use crate::domain::Json;
 use crate::domain::account::{
-    AccountStatus, Authorization, Capability, Fields, Previous, Snapshot,
+    AccountStatus, Authorization, Capability, Facts, Fields, Previous, Snapshot,
 };
 use crate::domain::examples::{self, complete, profile};
 use crate::domain::payout::PayoutStatus;
@@ -69,13 +69,14 @@ fn changed(before: &Facts, now: &Facts) -> Previous {
 
 /// An `account.updated` that says what it changed.
 fn moved(id: &str, created: u64, before: &Facts, now: &Facts) -> Report {
-    let snapshot = Snapshot { profile: profile(now.clone()), previous: Some(changed(before, now)) };
+    let snapshot =
+        Snapshot { profile: profile(now.clone()).into(), previous: Some(changed(before, now)) };
     report(id, created, "account.updated", Says::Account(Box::new(snapshot)))
 }
 
 /// An `account.updated` without `previous_attributes`.
 fn told(id: &str, created: u64, now: &Facts) -> Report {
-    let snapshot = Snapshot { profile: profile(now.clone()), previous: None };
+    let snapshot = Snapshot { profile: profile(now.clone()).into(), previous: None };
     report(id, created, "account.updated", Says::Account(Box::new(snapshot)))
 }
 
@@ -109,7 +110,7 @@ fn deauthorized(id: &str, created: u64) -> Report {
 /// In another country: a difference that no rule reads.
 fn abroad(mut report: Report) -> Report {
     if let Says::Account(snapshot) = &mut report.says {
-        snapshot.profile.country = Some("FR".to_owned());
+        Arc::make_mut(&mut snapshot.profile).country = Some("FR".to_owned());
     }
     report
 }

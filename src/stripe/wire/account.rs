@@ -63,7 +63,7 @@ pub(super) fn snapshot(account: &Object<'_>, previous: Raw<'_>) -> Result<Snapsh
         default_currency: shown(account.default_currency),
         account_type: shown(account.account_type),
     };
-    Ok(Snapshot { profile, previous: previous.and_then(previous_facts) })
+    Ok(Snapshot { profile: profile.into(), previous: previous.and_then(previous_facts) })
 }
 
 nullable_fields! {

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -70,6 +72,10 @@ fn key(event: &Value) -> ObjectKey {
 #[track_caller]
 fn account(event: &Value) -> Snapshot {
     if let Says::Account(snapshot) = says(event) { *snapshot } else { panic!("{event}") }
+}
+
+fn profile(event: &Value) -> Profile {
+    Arc::unwrap_or_clone(account(event).profile)
 }
 
 /// Checks that the event is parked for a reason that names `field`.
@@ -151,7 +157,7 @@ fn an_account_report_says_all_that_the_rules_read() {
         set(&mut event, &format!("data.object.{field}"), Some(value));
     }
     let list = |names: &[&str]| Fields(names.iter().map(|&name| name.to_owned()).collect());
-    let Profile { facts, charges_enabled, capabilities, country, .. } = account(&event).profile;
+    let Profile { facts, charges_enabled, capabilities, country, .. } = profile(&event);
     let expected = Facts {
         details_submitted: true,
         payouts_enabled: false,
@@ -367,7 +373,7 @@ fn a_field_that_is_only_shown_parks_nothing_and_is_left_out_when_odd() {
         assert_eq!((transfer.destination, transfer.transfer_group), (None, None));
         let Says::Payout(payout) = says(&payout) else { panic!("a payout") };
         assert_eq!((payout.automatic, payout.arrival_date, payout.method), (None, None, None));
-        let profile = account(&shown).profile;
+        let profile = profile(&shown);
         assert_eq!((profile.charges_enabled, profile.country), (None, None));
     }
 }
@@ -386,7 +392,7 @@ fn unknown_words_and_fields_pass() {
     ] {
         set(&mut event, field, Some(value));
     }
-    let profile = account(&event).profile;
+    let profile = profile(&event);
     assert_eq!(profile.facts.transfers.as_deref(), Some("word_of_tomorrow"));
     assert_eq!(profile.facts.disabled_reason.as_deref(), Some("rejected.new_word"));
     assert_eq!(profile.capabilities.unwrap()["hovering"].0, r#"{"status":"unheard_of"}"#);
@@ -401,14 +407,14 @@ fn what_an_account_does_not_have_is_not_there() {
             set(&mut event, &format!("data.object.{field}"), nothing.clone());
         }
         let Facts { transfers, disabled_reason, current_deadline, currently_due, .. } =
-            account(&event).profile.facts;
+            profile(&event).facts;
         assert_eq!((transfers, disabled_reason, current_deadline), (None, None, None));
         assert_eq!(currently_due, Fields::default());
     }
     for name in ["currently_due", "past_due", "eventually_due", "pending_verification"] {
         for nothing in [None, Some(Value::Null), Some(json!([]))] {
             let field = format!("data.object.requirements.{name}");
-            let facts = account(&changed(ACCOUNT, &field, nothing)).profile.facts;
+            let facts = profile(&changed(ACCOUNT, &field, nothing)).facts;
             let list = match name {
                 "currently_due" => facts.currently_due,
                 "past_due" => facts.past_due,
@@ -419,7 +425,7 @@ fn what_an_account_does_not_have_is_not_there() {
         }
     }
     let requested = changed(ACCOUNT, "data.object.capabilities.transfers", Some(Value::Null));
-    assert_eq!(account(&requested).profile.facts.transfers, None);
+    assert_eq!(profile(&requested).facts.transfers, None);
 }
 
 /// Checks what an account report with these `previous_attributes` leads back to.

@@ -90,7 +90,8 @@ fn a_later_transfers_capability_decides_and_another_capability_does_not() {
     check(&reports, AccountStatus::Complete, PAYABLE, (CLEAR, "0"));
     let reports = [known, capability("a", 2, "card_payments", "inactive")];
     check(&reports, AccountStatus::Complete, PAYABLE, (CLEAR, "a"));
-    let capabilities = account_of(&come_to(&reports)).profile.clone().unwrap().capabilities;
+    let capabilities =
+        account_of(&come_to(&reports)).profile.as_ref().unwrap().capabilities.clone();
     assert_eq!(capabilities.unwrap()["card_payments"], Json("\"inactive\"".to_owned()));
 }
 
@@ -128,6 +129,6 @@ fn of_all_that_the_account_can_be_a_capability_report_is_shown_put_into_what_is_
         transfers("d", 3, "inactive"),
     ];
     check(&reports, AccountStatus::Restricted, NOT_PAYABLE, (AMBIGUOUS, "d"));
-    let shown = account_of(&come_to(&reports)).profile.clone().unwrap().facts;
+    let shown = account_of(&come_to(&reports)).profile.as_ref().unwrap().facts.clone();
     assert_eq!(shown, restricted().with_transfers("inactive"));
 }

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::option::weighted;
@@ -34,7 +35,7 @@ fn snapshot(told: Told) -> Snapshot {
     let previous = told
         .from
         .map(|from| Previous { current_deadline: Some(Some(from)), ..Previous::default() });
-    Snapshot { profile: profile(facts(told.to)), previous }
+    Snapshot { profile: profile(facts(told.to)).into(), previous }
 }
 
 fn order_of(reports: &[Told], before: &[i64]) -> Chain {
@@ -151,8 +152,9 @@ fn any_end_of_the_second_before_is_a_place_to_start() {
 #[test]
 fn facts_that_no_rule_reads_break_no_link() {
     let mut drifted = snapshot(told("b", 1, 2));
-    drifted.profile.country = Some("US".to_owned());
-    drifted.profile.charges_enabled = Some(true);
+    let profile = Arc::make_mut(&mut drifted.profile);
+    profile.country = Some("US".to_owned());
+    profile.charges_enabled = Some(true);
     let next = snapshot(told("a", 2, 3));
     let chain = order(&[("a", &next), ("b", &drifted)], &[facts(1)]);
     assert_eq!(chain.order, Order { sequence: vec![1, 0], ends: vec![0] });

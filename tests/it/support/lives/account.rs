@@ -126,7 +126,7 @@ fn changed(before: &Facts, now: &Facts) -> Previous {
 /// A report of `now` that says what it changed, if `before` is given.
 pub(crate) fn snapshot(before: Option<&Facts>, now: &Facts, drift: u8) -> Says {
     let previous = before.map(|before| changed(before, now));
-    Says::Account(Box::new(Snapshot { profile: profile(now, drift), previous }))
+    Says::Account(Box::new(Snapshot { profile: profile(now, drift).into(), previous }))
 }
 
 fn capability(name: &str, status: &str) -> Says {

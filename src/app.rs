@@ -3,10 +3,10 @@
 use std::net::TcpListener;
 
 use actix_web::web::Data;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
-pub use crate::http::Patience;
 use crate::http::auth::Refusals;
+pub use crate::http::{Capacity, Patience, SPARE_CONNECTIONS};
 use crate::http::{Handles, server};
 use crate::pipeline::commit::{Committer, Limits};
 use crate::pipeline::receive::Receiver;
@@ -21,7 +21,7 @@ pub struct Parts {
     pub tokens: Tokens,
     pub insecure_no_auth: bool,
     pub livemode: bool,
-    pub max_body_bytes: usize,
+    pub capacity: Capacity,
     pub limits: Limits,
     pub patience: Patience,
 }
@@ -51,7 +51,8 @@ pub async fn run(
         refusals: Refusals::default(),
         insecure_no_auth: parts.insecure_no_auth,
         livemode: parts.livemode,
-        max_body_bytes: parts.max_body_bytes,
+        capacity: parts.capacity,
+        body_room: Semaphore::new(parts.capacity.total_body_bytes),
         patience: parts.patience,
         draining: watch::Sender::new(false),
     });

@@ -68,6 +68,16 @@ pub const SETTINGS: &[Setting] = &[
         default: Some("1048576"),
         help: "Largest webhook body; larger ones get 413",
     },
+    Setting {
+        name: "max_total_body_bytes",
+        default: Some("67108864"),
+        help: "Bytes of all bodies that are held at once; what is beyond gets 503",
+    },
+    Setting {
+        name: "max_connections",
+        default: Some("2048"),
+        help: "Connections that are served at once; requests on others get 503",
+    },
     Setting { name: "log", default: Some("info"), help: "Tracing filter, e.g. info,bursar=debug" },
     Setting { name: "log_format", default: Some("text"), help: "text or json" },
 ];
@@ -329,6 +339,20 @@ impl<'s> Checker<'s> {
     pub fn max_body_bytes(&mut self) -> Option<usize> {
         let parse = |text: &str| text.parse().ok().filter(|bytes| (1..=64 << 20).contains(bytes));
         self.parsed("max_body_bytes", parse, "a number of bytes from 1 to 67108864")
+    }
+
+    /// `None` after a problem. There must be room for the largest body.
+    pub fn max_total_body_bytes(&mut self, max_body_bytes: Option<usize>) -> Option<usize> {
+        let least = max_body_bytes.unwrap_or(1);
+        let parse =
+            |text: &str| text.parse().ok().filter(|bytes| (least..=64 << 30).contains(bytes));
+        let must = "a number of bytes from that of BURSAR_MAX_BODY_BYTES to 68719476736";
+        self.parsed("max_total_body_bytes", parse, must)
+    }
+
+    pub fn max_connections(&mut self) -> Option<usize> {
+        let parse = |text: &str| text.parse().ok().filter(|count| (1..=1 << 20).contains(count));
+        self.parsed("max_connections", parse, "a number from 1 to 1048576")
     }
 
     pub fn tolerance_seconds(&mut self) -> Option<u64> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpResponse, HttpServer};
-use bursar::app::{Parts, Patience, run};
+use bursar::app::{Capacity, Parts, Patience, run};
 use bursar::pipeline::commit::Limits;
 use bursar::pipeline::rules::StripeRules;
 use bursar::secret::Secret;
@@ -27,7 +27,8 @@ pub(crate) const WEBHOOK_SECRET: &str = "whsec_bench";
 pub(crate) const READER_TOKEN: &str = "bench-reader";
 /// Deliveries are signed before the first measurement and used in the last.
 const TOLERANCE_SECONDS: u64 = 86_400;
-const MAX_BODY_BYTES: usize = 1 << 20;
+const CAPACITY: Capacity =
+    Capacity { connections: 2048, body_bytes: 1 << 20, total_body_bytes: 64 << 20 };
 /// Where `scripts/bench` puts the program when it has built it.
 const HOMEGROWN: &str = "target/homegrown/release/homegrown";
 
@@ -153,7 +154,7 @@ fn bursar(folder: &Path, log: &str) -> Result<(), Error> {
         tokens: Tokens(vec![token]),
         insecure_no_auth: false,
         livemode: false,
-        max_body_bytes: MAX_BODY_BYTES,
+        capacity: CAPACITY,
         limits: Limits::default(),
         patience: Patience::default(),
     };

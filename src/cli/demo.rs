@@ -8,7 +8,7 @@ use comfy_table::{Table, presets};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::app::{Parts, Patience, run as run_app};
+use crate::app::{Capacity, Parts, Patience, run as run_app};
 use crate::cli::client::Server;
 use crate::cli::settings::{Address, SettingFlags};
 use crate::cli::{Failure, block_on, healthcheck, serve};
@@ -28,7 +28,8 @@ const SEGMENT_BYTES: u32 = 4 << 20;
 /// Decides the order of delivery, so that every demo is the same.
 const SHUFFLE_SEED: u64 = 5;
 const TOLERANCE_SECONDS: u64 = 300;
-const MAX_BODY_BYTES: usize = 1 << 20;
+const CAPACITY: Capacity =
+    Capacity { connections: 256, body_bytes: 1 << 20, total_body_bytes: 64 << 20 };
 
 /// Play a story through a real server on a temporary store, then keep serving
 #[derive(clap::Args)]
@@ -127,7 +128,7 @@ fn parts(keys: &Keys) -> Result<Parts, Failure> {
         ]),
         insecure_no_auth: false,
         livemode: false,
-        max_body_bytes: MAX_BODY_BYTES,
+        capacity: CAPACITY,
         limits: Limits::default(),
         patience: Patience::default(),
     })

@@ -20,6 +20,7 @@ pub mod verify;
 mod client;
 mod count;
 mod meter;
+mod open_files;
 mod remote;
 mod settings;
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::{Parts, Patience, run as run_app};
+use crate::app::{Capacity, Parts, Patience, run as run_app};
 use crate::cli::meter::Meter;
 use crate::cli::settings::{All, SettingFlags};
-use crate::cli::{Failure, block_on};
+use crate::cli::{Failure, block_on, open_files};
 use crate::config::{Checker, Settings};
 use crate::pipeline::commit::Limits;
 use crate::pipeline::rules::StripeRules;
@@ -70,7 +70,7 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
     let verifier = checker.verifier();
     let tokens = checker.tokens(bind);
     let livemode = checker.livemode();
-    let max_body_bytes = checker.max_body_bytes();
+    let capacity = capacity(&mut checker);
     let log = checker.log();
     let address_out = checker.optional("address_out").map(PathBuf::from);
     let wrong_settings = checker.has_problems();
@@ -93,16 +93,27 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
     else {
         return Err(Failure::Said);
     };
-    let (Some(livemode), Some(max_body_bytes), Some((filter, json))) =
-        (livemode, max_body_bytes, log)
-    else {
+    let (Some(livemode), Some(capacity), Some((filter, json))) = (livemode, capacity, log) else {
         return Err(Failure::Said);
     };
     crate::telemetry::start(&filter, json);
+    let connections = open_files::connections(capacity.connections);
+    let capacity = Capacity { connections, ..capacity };
     let (limits, patience) = (Limits::default(), Patience::default());
-    let parts =
-        Parts { verifier, tokens, insecure_no_auth, livemode, max_body_bytes, limits, patience };
+    let parts = Parts { verifier, tokens, insecure_no_auth, livemode, capacity, limits, patience };
     Ok(Start { listener, folder, address_out, parts })
+}
+
+/// `None` after a problem.
+fn capacity(checker: &mut Checker<'_>) -> Option<Capacity> {
+    let body_bytes = checker.max_body_bytes();
+    let total_body_bytes = checker.max_total_body_bytes(body_bytes);
+    let connections = checker.max_connections();
+    Some(Capacity {
+        connections: connections?,
+        body_bytes: body_bytes?,
+        total_body_bytes: total_body_bytes?,
+    })
 }
 
 fn listen(bind: SocketAddr, checker: &mut Checker<'_>) -> Option<TcpListener> {

@@ -363,6 +363,30 @@ fn a_problem_names_the_setting_as_it_was_given() {
     check_problem(("MAX_BODY_BYTES", "0"), "BURSAR_MAX_BODY_BYTES must be");
 }
 
+#[test]
+fn there_must_be_room_for_the_largest_body() {
+    let limits = |one, total| {
+        let settings = environment(&[("MAX_BODY_BYTES", one), ("MAX_TOTAL_BODY_BYTES", total)]);
+        let mut checker = Checker::new(&settings);
+        let body_bytes = checker.max_body_bytes();
+        checker.max_total_body_bytes(body_bytes)
+    };
+    assert_eq!(limits("1000", "1000"), Some(1000));
+    assert_eq!(limits("1000", "999"), None);
+    assert_eq!(limits("67108864", "67108864"), Some(64 << 20));
+    assert_eq!(limits("1000", "all"), None);
+}
+
+#[test]
+fn there_is_at_least_one_connection() {
+    for text in ["0", "-1", "many", "", "1048577"] {
+        let settings = environment(&[("MAX_CONNECTIONS", text)]);
+        assert_eq!(Checker::new(&settings).max_connections(), None, "{text}");
+    }
+    let settings = environment(&[("MAX_CONNECTIONS", "1")]);
+    assert_eq!(Checker::new(&settings).max_connections(), Some(1));
+}
+
 /// Settings with the marker in every place where a secret can stand, rightly or by mistake.
 fn settings_with_markers() -> Vec<Settings> {
     let mut all = Vec::new();

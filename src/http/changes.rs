@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{Sleep, sleep};
 
 use crate::http::auth::Reader;
+use crate::http::connection::{Conduct, UnderWay};
 use crate::http::error::ApiError;
 use crate::http::query::{self, Query};
 use crate::http::{Handles, view};
@@ -65,7 +66,9 @@ pub(super) async fn stream(
         return Ok(response.finish());
     }
     let heartbeat = handles.patience.heartbeat;
-    let streaming = Streaming { follower, epoch: feed.epoch, heartbeat, begun: false };
+    let under_way = Conduct::of(&request).map(UnderWay::on);
+    let streaming =
+        Streaming { follower, epoch: feed.epoch, heartbeat, begun: false, _under_way: under_way };
     Ok(response.streaming(stream::unfold(streaming, |mut streaming| async {
         let chunk = streaming.chunk().await?;
         Some((Ok::<_, ApiError>(chunk), streaming))
@@ -142,6 +145,7 @@ struct Streaming {
     epoch: String,
     heartbeat: Duration,
     begun: bool,
+    _under_way: Option<UnderWay>,
 }
 
 impl Streaming {

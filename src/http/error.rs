@@ -42,6 +42,8 @@ pub enum ApiError {
     MethodNotAllowed { allow: &'static str },
     #[error("the body is larger than {limit} bytes{remedy}")]
     BodyTooLarge { limit: usize, remedy: &'static str },
+    #[error("the body did not come in {seconds} s; send it faster, or several smaller ones")]
+    BodyTooSlow { seconds: u64 },
     #[error("the body did not arrive whole: {0}")]
     BodyUnreadable(String),
     #[error("{0}")]
@@ -53,6 +55,8 @@ pub enum ApiError {
          Read all objects anew, and follow from after={newest} with epoch={epoch}"
     )]
     FeedRestarted { epoch: String, newest: u64 },
+    #[error("bursar takes in as much as it can; try again")]
+    Overloaded,
     #[error("bursar is stopping")]
     Draining,
 }
@@ -70,7 +74,8 @@ impl ApiError {
             Self::Receive(ReceiveError::NotAnEvent(_))
             | Self::Replay(ReplayError::NotAnEvent { .. }) => "not_an_event",
             Self::Receive(ReceiveError::Commit(CommitError::Overloaded))
-            | Self::Replay(ReplayError::Commit(CommitError::Overloaded)) => "overloaded",
+            | Self::Replay(ReplayError::Commit(CommitError::Overloaded))
+            | Self::Overloaded => "overloaded",
             Self::Receive(ReceiveError::Commit(CommitError::Store(_) | CommitError::Stopping))
             | Self::Replay(
                 ReplayError::Commit(CommitError::Store(_) | CommitError::Stopping)
@@ -87,6 +92,7 @@ impl ApiError {
             Self::Forbidden { .. } => "forbidden",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::BodyTooLarge { .. } => "body_too_large",
+            Self::BodyTooSlow { .. } => "request_timeout",
             Self::BodyUnreadable(_) => "body_unreadable",
             Self::InvalidBody(_) => "invalid_body",
             Self::InvalidParameter(_) => "invalid_parameter",
@@ -111,6 +117,7 @@ impl ResponseError for ApiError {
             "not_parked" => StatusCode::CONFLICT,
             "feed_restarted" => StatusCode::GONE,
             "body_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
+            "request_timeout" => StatusCode::REQUEST_TIMEOUT,
             // Stripe delivers again after a 5xx: a failure of ours costs a delay, not an event.
             "overloaded" | "store_unavailable" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,

@@ -10,25 +10,27 @@ pub mod error;
 pub mod query;
 pub mod view;
 
+mod body;
 mod changes;
+mod connection;
 mod events;
 mod health;
 mod objects;
 mod operate;
+mod server;
 mod webhook;
 
-use std::any::Any;
-use std::net::TcpListener;
 use std::time::Duration;
 
-use actix_web::dev::Server;
 use actix_web::http::Method;
-use actix_web::rt::net::TcpStream;
-use actix_web::web::{self, Data, PayloadConfig, ServiceConfig};
-use actix_web::{App, Handler, HttpServer, Resource, Responder, Route, guard};
-use tokio::sync::watch;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{Handler, Resource, Responder, Route, guard};
+use tokio::sync::{Semaphore, watch};
+
+pub use server::{SPARE_CONNECTIONS, server};
 
 use crate::http::auth::Refusals;
+use crate::http::body::Bounds;
 use crate::http::error::ApiError;
 use crate::pipeline::receive::Receiver;
 use crate::pipeline::replay::Replayer;
@@ -39,15 +41,24 @@ use crate::token::Tokens;
 const REPLAY_MAX_BODY_BYTES: usize = 32 << 20;
 /// A body that holds nothing but a reason.
 const REASON_MAX_BODY_BYTES: usize = 64 << 10;
-/// A client that does not send its request head in this time is disconnected.
-const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Says whether the process is alive.
+const HEALTH: &str = "/healthz";
 /// How long requests under way may take to finish after a stop.
 pub const DRAIN_SECONDS: u64 = 8;
 
-/// How long connections that carry nothing are borne with.
+/// How long clients are borne with. What each bounds is in `docs/overload.md`.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
+    /// A client that does not send its first request head in this time is disconnected.
+    pub request_head: Duration,
+    /// A delivery's body must be here in this time.
+    pub body: Duration,
+    /// A replay's body may be much larger.
+    pub replay_body: Duration,
+    /// A connection may go without a request for so long.
+    pub idle: Duration,
+    /// A client that was turned away may still send, unheard, for so long, and so hears why.
+    pub parting: Duration,
     /// A stream without news says so this often.
     pub heartbeat: Duration,
     /// A client that takes nothing of what it is sent for so long is disconnected.
@@ -56,8 +67,26 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { heartbeat: Duration::from_secs(10), not_taking: Duration::from_secs(30) }
+        Self {
+            request_head: Duration::from_secs(10),
+            body: Duration::from_secs(30),
+            replay_body: Duration::from_mins(5),
+            idle: Duration::from_secs(75),
+            parting: Duration::from_secs(5),
+            heartbeat: Duration::from_secs(10),
+            not_taking: Duration::from_secs(30),
+        }
     }
+}
+
+/// How much is taken in at a time; what is beyond gets 503.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    pub connections: usize,
+    /// Of one delivery's body; a larger one gets 413.
+    pub body_bytes: usize,
+    /// Of all bodies that are held, from their first byte until they are answered.
+    pub total_body_bytes: usize,
 }
 
 /// What the handlers work with.
@@ -71,7 +100,9 @@ pub struct Handles {
     pub insecure_no_auth: bool,
     /// The partition that reads show by default.
     pub livemode: bool,
-    pub max_body_bytes: usize,
+    pub capacity: Capacity,
+    /// What is left of the room for bodies, in bytes.
+    pub body_room: Semaphore,
     pub patience: Patience,
     /// Becomes true when the service stops: what waits for news no longer does.
     pub draining: watch::Sender<bool>,
@@ -81,42 +112,27 @@ impl Handles {
     pub fn is_draining(&self) -> bool {
         *self.draining.borrow()
     }
-}
 
-/// Serves on `listener`; who calls owns the socket and the stop signal.
-pub fn server(listener: TcpListener, handles: Data<Handles>) -> std::io::Result<Server> {
-    let not_taking = handles.patience.not_taking;
-    let server = HttpServer::new(move || {
-        App::new().app_data(handles.clone()).configure(|config| routes(config, &handles))
-    });
-    let server = server
-        .on_connect(move |connection, _| give_up_after(connection, not_taking))
-        .client_request_timeout(REQUEST_HEAD_TIMEOUT)
-        .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(DRAIN_SECONDS)
-        .disable_signals()
-        .listen(listener)?;
-    Ok(server.run())
-}
+    fn delivery_bounds(&self) -> Bounds {
+        let bytes = self.capacity.body_bytes;
+        Bounds { bytes, remedy: "; see BURSAR_MAX_BODY_BYTES", time: self.patience.body }
+    }
 
-/// Has the system close a connection whose client takes nothing for so long. Nothing else would:
-/// an answer that waits for room in a full socket is not looked at again until there is some.
-fn give_up_after(connection: &dyn Any, not_taking: Duration) {
-    #[cfg(target_os = "linux")]
-    if let Some(connection) = connection.downcast_ref::<TcpStream>() {
-        let milliseconds = u32::try_from(not_taking.as_millis()).unwrap_or(u32::MAX);
-        if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(connection, milliseconds) {
-            tracing::warn!(%error, "a connection has no limit for a client that takes nothing");
-        }
+    fn replay_bounds(&self) -> Bounds {
+        let bytes = REPLAY_MAX_BODY_BYTES.min(self.capacity.total_body_bytes);
+        let remedy = "; send the events in several requests";
+        Bounds { bytes, remedy, time: self.patience.replay_body }
+    }
+
+    fn reason_bounds(&self) -> Bounds {
+        let remedy = "; give a shorter reason";
+        Bounds { bytes: REASON_MAX_BODY_BYTES, remedy, time: self.patience.body }
     }
 }
 
-fn routes(config: &mut ServiceConfig, handles: &Handles) {
-    let webhook_limit = PayloadConfig::new(handles.max_body_bytes);
-    let replay_limit = PayloadConfig::new(REPLAY_MAX_BODY_BYTES);
-    let reason_limit = PayloadConfig::new(REASON_MAX_BODY_BYTES);
+fn routes(config: &mut ServiceConfig) {
     config
-        .service(post("/webhooks/stripe", webhook::receive).app_data(webhook_limit))
+        .service(post("/webhooks/stripe", webhook::receive))
         .service(get("/v1/accounts", objects::accounts))
         .service(get("/v1/accounts/{id}", objects::account))
         .service(get("/v1/topups", objects::topups))
@@ -134,10 +150,10 @@ fn routes(config: &mut ServiceConfig, handles: &Handles) {
         .service(get("/v1/changes", changes::changes))
         .service(get("/v1/changes/stream", changes::stream))
         .service(get("/v1/summary", events::summary))
-        .service(post("/v1/replays", operate::replays).app_data(replay_limit))
-        .service(post("/v1/redrives", operate::redrives).app_data(reason_limit.clone()))
-        .service(post("/v1/events/{id}/redrive", operate::redrive).app_data(reason_limit))
-        .service(get("/healthz", health::alive))
+        .service(post("/v1/replays", operate::replays))
+        .service(post("/v1/redrives", operate::redrives))
+        .service(post("/v1/events/{id}/redrive", operate::redrive))
+        .service(get(HEALTH, health::alive))
         .service(get("/readyz", health::ready))
         .default_service(web::to(no_such_path));
 }

@@ -1,8 +1,7 @@
 //! What operators do: replay and redrive.
 
-use actix_web::error::PayloadError;
-use actix_web::web::{Bytes, Data, Path};
-use actix_web::{Error, HttpRequest, HttpResponse};
+use actix_web::web::{Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -10,7 +9,7 @@ use crate::clock;
 use crate::http::auth::Operator;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
-use crate::http::{Handles, REASON_MAX_BODY_BYTES, REPLAY_MAX_BODY_BYTES, view};
+use crate::http::{Handles, body, view};
 use crate::pipeline::redrive;
 use crate::store::Receipt;
 
@@ -28,13 +27,12 @@ struct Replay<'a> {
 pub(super) async fn replays(
     request: HttpRequest,
     Operator(by): Operator,
-    body: Result<Bytes, Error>,
+    payload: Payload,
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
     let Asked { livemode, dry_run } = Asked::of(&request, &handles)?;
-    let body = body.map_err(|error| {
-        body_error(&error, REPLAY_MAX_BODY_BYTES, "; send the events in several requests")
-    })?;
+    let bounds = handles.replay_bounds();
+    let body = body::take(&request, payload, &bounds, &handles.body_room).await?;
     let replay = parse(&body)?;
     let receipts = match (replay.events, replay.event_ids) {
         (Some(events), None) => {
@@ -64,11 +62,11 @@ pub(super) async fn redrive(
     request: HttpRequest,
     Operator(by): Operator,
     id: Path<String>,
-    body: Result<Bytes, Error>,
+    payload: Payload,
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
     let Asked { livemode, dry_run } = Asked::of(&request, &handles)?;
-    let reason = reason(body)?;
+    let reason = reason(&request, payload, &handles).await?;
     let receipt = handles.replayer.redrive(livemode, &id, dry_run).await?;
     let Receipt { id, outcome } = &receipt;
     tracing::info!(by = %by.name, reason, event.id = %id, outcome = outcome.word(), dry_run, "redrove an event");
@@ -78,11 +76,11 @@ pub(super) async fn redrive(
 pub(super) async fn redrives(
     request: HttpRequest,
     Operator(by): Operator,
-    body: Result<Bytes, Error>,
+    payload: Payload,
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
     let Asked { livemode, dry_run } = Asked::of(&request, &handles)?;
-    let reason = reason(body)?;
+    let reason = reason(&request, payload, &handles).await?;
     let receipts = redrive::all(&handles.store, livemode, dry_run).await?;
     tracing::info!(by = %by.name, reason, dry_run, events = receipts.len(), "redrove all parked events");
     Ok(HttpResponse::Ok().json(view::receipts(&receipts, dry_run)))
@@ -112,9 +110,12 @@ struct Because {
 }
 
 /// Why an operator does something; nothing but a note for the log.
-fn reason(body: Result<Bytes, Error>) -> Result<String, ApiError> {
-    let body =
-        body.map_err(|error| body_error(&error, REASON_MAX_BODY_BYTES, "; give a shorter reason"))?;
+async fn reason(
+    request: &HttpRequest,
+    payload: Payload,
+    handles: &Handles,
+) -> Result<String, ApiError> {
+    let body = body::take(request, payload, &handles.reason_bounds(), &handles.body_room).await?;
     let because = match body.trim_ascii() {
         [] => Because::default(),
         body => json_object(body).map_err(|why| {
@@ -132,12 +133,4 @@ fn json_object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
         return Err("it is not a JSON object".to_owned());
     }
     serde_json::from_slice(body).map_err(|error| error.to_string())
-}
-
-/// Why a body could not be taken in.
-pub(super) fn body_error(error: &Error, limit: usize, remedy: &'static str) -> ApiError {
-    match error.as_error::<PayloadError>() {
-        Some(PayloadError::Overflow) => ApiError::BodyTooLarge { limit, remedy },
-        _ => ApiError::BodyUnreadable(error.to_string()),
-    }
 }

@@ -1,23 +1,25 @@
 //! `POST /webhooks/stripe`: verify, hand to the committer, answer once it is durable.
+//!
+//! What can be refused by its head alone is refused before the body is read.
 
 use actix_web::http::header::HeaderName;
-use actix_web::web::{Bytes, Data};
-use actix_web::{Error, HttpRequest, HttpResponse};
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
 
 use crate::clock;
 use crate::http::error::ApiError;
-use crate::http::{Handles, view};
+use crate::http::{Handles, body, view};
 use crate::pipeline::receive::ReceiveError;
-use crate::stripe::signature::{Malformed, SignatureError};
+use crate::stripe::signature::{Malformed, SignatureError, check_shape};
 
 const STRIPE_SIGNATURE: HeaderName = HeaderName::from_static("stripe-signature");
 
 pub(super) async fn receive(
     request: HttpRequest,
-    body: Result<Bytes, Error>,
+    payload: Payload,
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
-    let answer = receive_one(&request, body, &handles).await;
+    let answer = receive_one(&request, payload, &handles).await;
     // What is wrong with the store is logged where it is found.
     if let Some(error) = answer.as_ref().err().filter(|error| !error.is_internal()) {
         tracing::warn!(code = error.code(), "turned a delivery away: {error}");
@@ -27,23 +29,26 @@ pub(super) async fn receive(
 
 async fn receive_one(
     request: &HttpRequest,
-    body: Result<Bytes, Error>,
+    payload: Payload,
     handles: &Handles,
 ) -> Result<HttpResponse, ApiError> {
-    let body = body.map_err(|error| {
-        super::operate::body_error(&error, handles.max_body_bytes, "; see BURSAR_MAX_BODY_BYTES")
-    })?;
-    let signature = signature(request).map_err(ReceiveError::Signature)?;
+    let bounds = handles.delivery_bounds();
+    let signature = bounds.length(request).and_then(|_| signature(request));
+    let signature = signature.inspect_err(|_| body::end_after_answer(request))?;
+    // Held until the answer, and with it its share of the room for bodies.
+    let body = body::take(request, payload, &bounds, &handles.body_room).await?;
     let receipt = handles.receiver.receive(signature, &body, clock::now()).await?;
     Ok(HttpResponse::Ok().json(view::receipt(&receipt)))
 }
 
-/// The value of the one `Stripe-Signature` header.
-fn signature(request: &HttpRequest) -> Result<&[u8], SignatureError> {
+/// The value of the one `Stripe-Signature` header, which has the shape of one.
+fn signature(request: &HttpRequest) -> Result<&[u8], ApiError> {
     let mut headers = request.headers().get_all(STRIPE_SIGNATURE);
-    let header = headers.next().ok_or(SignatureError::Missing)?;
-    match headers.next() {
+    let header = headers.next().ok_or(SignatureError::Missing);
+    let only = header.and_then(|header| match headers.next() {
         None => Ok(header.as_bytes()),
         Some(_) => Err(SignatureError::Malformed(Malformed::SeveralHeaders)),
-    }
+    });
+    let shaped = only.and_then(|header| check_shape(header).map(|()| header));
+    Ok(shaped.map_err(ReceiveError::Signature)?)
 }

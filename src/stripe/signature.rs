@@ -155,6 +155,11 @@ impl Verifier {
     }
 }
 
+/// Whether a header can be looked at, before there is a body to hold it against.
+pub fn check_shape(header: &[u8]) -> Result<(), SignatureError> {
+    Header::parse(header).map(drop)
+}
+
 /// A header as Stripe would send it for `body`: for the demo, for replays and for tests.
 pub fn sign(secret: &str, body: &[u8], at_unix_seconds: i64) -> String {
     let mac = over(keyed(secret), at_unix_seconds, body).finalize();

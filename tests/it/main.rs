@@ -41,6 +41,8 @@ mod listing;
 mod mirror;
 /// What Stripe's own libraries make of a delivery, beside what we make of it.
 mod oracles;
+/// Clients that are too many, too slow, too large or deaf.
+mod overload;
 /// Every read: fields, filters, paging, partitions, history.
 mod reads;
 /// Parked events: how they are found, and how they are tried again.

@@ -362,6 +362,11 @@ impl Connection {
         Ok(Self(BufReader::new(stream)))
     }
 
+    /// Goes on with one that is open.
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        Self(BufReader::new(stream))
+    }
+
     pub(crate) fn get(&mut self, path: &str, token: &str) -> std::io::Result<Answer> {
         self.send(format!(
             "GET {path} HTTP/1.1\r\nHost: bursar\r\nAuthorization: Bearer {token}\r\n\r\n"

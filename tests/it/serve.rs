@@ -39,6 +39,8 @@ fn every_wrong_setting_is_named_at_once_and_no_secret_is_shown() {
         .env("BURSAR_INSECURE_NO_AUTH", "perhaps")
         .env("BURSAR_LIVEMODE", "1")
         .env("BURSAR_MAX_BODY_BYTES", "1 MB")
+        .env("BURSAR_MAX_TOTAL_BODY_BYTES", "1 GB")
+        .env("BURSAR_MAX_CONNECTIONS", "0")
         .env("BURSAR_LOG", "bursar=loud")
         .env("BURSAR_LOG_FORMAT", "xml");
     let ended = run(command).expect(2);
@@ -57,7 +59,9 @@ fn every_wrong_setting_is_named_at_once_and_no_secret_is_shown() {
         "entry 5 of BURSAR_TOKENS",
         "BURSAR_INSECURE_NO_AUTH",
         "BURSAR_LIVEMODE",
-        "BURSAR_MAX_BODY_BYTES",
+        "BURSAR_MAX_BODY_BYTES must",
+        "BURSAR_MAX_TOTAL_BODY_BYTES must",
+        "BURSAR_MAX_CONNECTIONS must",
         "BURSAR_LOG must",
         "BURSAR_LOG_FORMAT",
     ]);

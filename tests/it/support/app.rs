@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use bursar::app::{Parts, Patience, RunError, run};
+use bursar::app::{Capacity, Parts, Patience, RunError, run};
 use bursar::clock;
 use bursar::config::{Checker, Settings};
 use bursar::pipeline::commit::Limits;
@@ -75,7 +75,7 @@ impl TestApp {
         Self::start_as(variables, limits, Patience::default())
     }
 
-    fn start_as(variables: &[(&str, &str)], limits: Limits, patience: Patience) -> Self {
+    pub(crate) fn start_as(variables: &[(&str, &str)], limits: Limits, patience: Patience) -> Self {
         let variables = ENVIRONMENT.iter().chain(variables);
         let environment =
             variables.map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -106,12 +106,18 @@ impl TestApp {
         let mut checker = Checker::new(&settings);
         let bind = checker.bind();
         let (tokens, insecure_no_auth) = checker.tokens(bind).unwrap();
+        let body_bytes = checker.max_body_bytes();
+        let capacity = Capacity {
+            connections: checker.max_connections().unwrap(),
+            body_bytes: body_bytes.unwrap(),
+            total_body_bytes: checker.max_total_body_bytes(body_bytes).unwrap(),
+        };
         Parts {
             verifier: checker.verifier().unwrap(),
             tokens,
             insecure_no_auth,
             livemode: checker.livemode().unwrap(),
-            max_body_bytes: checker.max_body_bytes().unwrap(),
+            capacity,
             limits: self.limits,
             patience: self.patience,
         }

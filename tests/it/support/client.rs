@@ -113,6 +113,11 @@ impl Answer {
         Some(answer)
     }
 
+    /// An answer as it came over a connection.
+    pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
+        Self::parse(bytes, false)
+    }
+
     /// The value of the only header of this name.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         let mut named = self.headers.iter().filter(|(known, _)| known == name);

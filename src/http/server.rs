@@ -1,0 +1,99 @@
+//! The HTTP server: how connections are taken, timed and ended.
+
+use std::net::TcpListener;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use actix_http::{ConnectionType, HttpService, Protocol};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppConfig, Server, ServiceRequest, ServiceResponse};
+use actix_web::error::DispatchError;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::rt::net::TcpStream;
+use actix_web::web::Data;
+use actix_web::{App, Error};
+
+use crate::http::connection::{Conduct, Connection, Connections, UnderWay};
+use crate::http::error::ApiError;
+use crate::http::{DRAIN_SECONDS, HEALTH, Handles, routes};
+
+/// Connections beyond the most that are still taken to be told so; others wait unaccepted.
+pub const SPARE_CONNECTIONS: usize = 128;
+/// Connections that the system may take before we do; more in one instant try again a second later.
+const BACKLOG: i32 = 1024;
+
+/// Serves on `listener`; who calls owns the socket and the stop signal.
+pub fn server(listener: TcpListener, handles: Data<Handles>) -> std::io::Result<Server> {
+    rustix::net::listen(&listener, BACKLOG)?;
+    let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let connections = Connections::new(handles.capacity.connections, handles.patience);
+    let most = handles.capacity.connections + SPARE_CONNECTIONS;
+    let builder = Server::build()
+        .workers(workers)
+        .max_concurrent_connections(most.div_ceil(workers))
+        .shutdown_timeout(DRAIN_SECONDS)
+        .disable_signals();
+    let stopping = builder.graceful_shutdown_signal();
+    let server = builder.listen("http", listener, move || {
+        let (connections, stopping) = (connections.clone(), stopping.clone());
+        let patience = handles.patience;
+        let app = App::new().app_data(handles.clone()).configure(routes).wrap(from_fn(attend));
+        let app = app.into_factory().map_err(|error: Error| error.error_response());
+        let service = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .client_request_timeout(patience.request_head)
+            .keep_alive(patience.idle)
+            .client_disconnect_timeout(patience.parting)
+            .on_connect_ext(|connection: &Connection, data| {
+                data.insert(connection.conduct().clone());
+            })
+            .finish(map_config(app, |()| AppConfig::default()));
+        fn_service(move |stream: TcpStream| {
+            let peer = stream.peer_addr().ok();
+            prepare(&stream, patience.not_taking);
+            let connection = connections.welcome(stream);
+            std::future::ready(Ok::<_, DispatchError>((connection, Protocol::Http1, peer)))
+        })
+        .and_then(service)
+    })?;
+    Ok(server.run())
+}
+
+/// Has the system close a connection whose client takes nothing for so long. Nothing else would:
+/// an answer that waits for room in a full socket is not looked at again until there is some.
+fn prepare(stream: &TcpStream, not_taking: Duration) {
+    // Without it, the parts of a stream of changes would wait for each other.
+    stream.set_nodelay(true).ok();
+    #[cfg(target_os = "linux")]
+    {
+        let milliseconds = u32::try_from(not_taking.as_millis()).unwrap_or(u32::MAX);
+        if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, milliseconds) {
+            tracing::warn!(%error, "a connection has no limit for a client that takes nothing");
+        }
+    }
+}
+
+/// Every request passes here, and is under way until it is answered.
+async fn attend(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let Some(conduct) = Conduct::of(request.request()).cloned() else {
+        return Ok(next.call(request).await?.map_into_left_body());
+    };
+    let _under_way = UnderWay::on(&conduct);
+    // Whoever asks whether the process lives must not hear that it is busy.
+    let mut response = if conduct.is_beyond() && request.path() != HEALTH {
+        request.error_response(ApiError::Overloaded).map_into_right_body()
+    } else {
+        next.call(request).await?.map_into_left_body()
+    };
+    if conduct.leaves() {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    Ok(response)
+}

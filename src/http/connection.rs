@@ -15,9 +15,15 @@ use std::task::{Context, Poll};
 use actix_web::HttpRequest;
 use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::http::Patience;
+
+/// Bytes after which what was read is looked at, so that little gathers that is not yet wanted.
+const BYTES_IN_A_TURN: usize = 8 << 10;
+/// Requests that may be sent in a row without waiting for answers.
+const MOST_AHEAD: usize = 64;
 
 /// How many connections are open, in all threads.
 #[derive(Clone)]
@@ -40,10 +46,12 @@ impl Connections {
             under_way: Cell::new(0),
             since: Cell::new(now),
             leaves: Cell::new(beyond),
+            had_its_turn: Cell::new(false),
+            ahead: Cell::new(0),
             beyond,
             connections: self.clone(),
         });
-        Connection { stream, overdue: Box::pin(sleep_until(now)), conduct }
+        Connection { stream, overdue: Box::pin(sleep_until(now)), left: BYTES_IN_A_TURN, conduct }
     }
 }
 
@@ -54,6 +62,10 @@ pub(super) struct Conduct {
     /// When there was last one of them.
     since: Cell<Instant>,
     leaves: Cell<bool>,
+    /// Whether a request was answered since the stream was last read.
+    had_its_turn: Cell<bool>,
+    /// Requests in a row that did not wait for the answer to the one before.
+    ahead: Cell<usize>,
     beyond: bool,
     connections: Connections,
 }
@@ -66,6 +78,18 @@ impl Conduct {
     /// Whether there are already as many connections as there may be.
     pub(super) fn is_beyond(&self) -> bool {
         self.beyond
+    }
+
+    /// Called by each request before it is worked on. One that was sent without waiting for the
+    /// answer to the one before lets other connections go first. Nobody needs to send many so, and
+    /// each waits as a request that was read, which takes far more memory than its bytes.
+    pub(super) async fn turn(&self) {
+        if self.had_its_turn.get() {
+            self.ahead.set(self.ahead.get() + 1);
+            yield_now().await;
+        } else {
+            self.ahead.set(0);
+        }
     }
 
     /// Has the connection end after the answer, whatever the client still sends.
@@ -106,6 +130,7 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.under_way.set(self.0.under_way.get().saturating_sub(1));
         self.0.since.set(Instant::now());
+        self.0.had_its_turn.set(true);
     }
 }
 
@@ -113,6 +138,8 @@ impl Drop for UnderWay {
 pub(super) struct Connection {
     stream: TcpStream,
     overdue: Pin<Box<Sleep>>,
+    /// Bytes that may still be read in this turn.
+    left: usize,
     conduct: Rc<Conduct>,
 }
 
@@ -142,7 +169,22 @@ impl AsyncRead for Connection {
         if self.is_overdue(context) {
             return Poll::Ready(Err(Error::from(ErrorKind::TimedOut)));
         }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        if self.conduct.ahead.get() > MOST_AHEAD {
+            return Poll::Ready(Err(Error::other("too many requests were sent ahead")));
+        }
+        self.conduct.had_its_turn.set(false);
+        if self.left == 0 {
+            self.left = BYTES_IN_A_TURN;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.left = match read {
+            Poll::Pending => BYTES_IN_A_TURN,
+            Poll::Ready(_) => self.left.saturating_sub(buffer.filled().len() - before),
+        };
+        read
     }
 }
 
@@ -176,5 +218,68 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// Reads as much as there is in one turn.
+    async fn read_a_turn(connection: &mut Connection) -> usize {
+        poll_fn(|context| {
+            let mut read = 0;
+            loop {
+                let mut bytes = [0; 1000];
+                let mut buffer = ReadBuf::new(&mut bytes);
+                match Pin::new(&mut *connection).poll_read(context, &mut buffer) {
+                    Poll::Pending => return Poll::Ready(read),
+                    Poll::Ready(result) => result.expect("a connection that goes on"),
+                }
+                read += buffer.filled().len();
+            }
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn whoever_does_not_wait_for_answers_lets_others_go_first() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let connection = Connections::new(1, Patience::default()).welcome(stream);
+        let conduct = connection.conduct();
+        let order = std::cell::RefCell::new(Vec::new());
+        let pipelined = async {
+            for request in ["first", "second"] {
+                let _under_way = UnderWay::on(conduct);
+                conduct.turn().await;
+                order.borrow_mut().push(request);
+            }
+        };
+        tokio::join!(pipelined, async { order.borrow_mut().push("another's") });
+        assert_eq!(order.into_inner(), ["first", "another's", "second"]);
+    }
+
+    #[tokio::test]
+    async fn whoever_sends_much_is_read_turn_by_turn() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let sent = 3 * BYTES_IN_A_TURN + 10;
+        let (mut client, _) = listener.accept().unwrap();
+        client.write_all(&vec![0; sent]).unwrap();
+
+        let mut connection = Connections::new(1, Patience::default()).welcome(stream);
+        let mut read = 0;
+        while read < sent {
+            connection.stream.readable().await.unwrap();
+            let turn = read_a_turn(&mut connection).await;
+            assert!(turn < BYTES_IN_A_TURN + 1000, "{turn} bytes in a turn");
+            read += turn;
+        }
+        assert_eq!(read, sent);
     }
 }

@@ -23,6 +23,9 @@ pub const SPARE_CONNECTIONS: usize = 128;
 /// Connections that the system may take before we do; more in one instant try again a second later.
 const BACKLOG: i32 = 1024;
 
+/// Answers that the system holds for a client that does not take them yet.
+const SEND_BUFFER_BYTES: usize = 128 << 10;
+
 /// Serves on `listener`; who calls owns the socket and the stop signal.
 pub fn server(listener: TcpListener, handles: Data<Handles>) -> std::io::Result<Server> {
     rustix::net::listen(&listener, BACKLOG)?;
@@ -63,11 +66,14 @@ pub fn server(listener: TcpListener, handles: Data<Handles>) -> std::io::Result<
     Ok(server.run())
 }
 
-/// Has the system close a connection whose client takes nothing for so long. Nothing else would:
-/// an answer that waits for room in a full socket is not looked at again until there is some.
+/// Bounds what the system holds for a connection, and has it close one whose client takes nothing
+/// for so long. Nothing else would: an answer that waits for room in a full socket is not looked at
+/// again until there is some.
 fn prepare(stream: &TcpStream, not_taking: Duration) {
     // Without it, the parts of a stream of changes would wait for each other.
     stream.set_nodelay(true).ok();
+    // By itself it would go up to several megabytes, which no measure of our memory shows.
+    rustix::net::sockopt::set_socket_send_buffer_size(stream, SEND_BUFFER_BYTES).ok();
     #[cfg(target_os = "linux")]
     {
         let milliseconds = u32::try_from(not_taking.as_millis()).unwrap_or(u32::MAX);
@@ -86,6 +92,7 @@ async fn attend(
         return Ok(next.call(request).await?.map_into_left_body());
     };
     let _under_way = UnderWay::on(&conduct);
+    conduct.turn().await;
     // Whoever asks whether the process lives must not hear that it is busy.
     let mut response = if conduct.is_beyond() && request.path() != HEALTH {
         request.error_response(ApiError::Overloaded).map_into_right_body()

@@ -99,6 +99,20 @@ fn trickle_until_closed(mut stream: TcpStream, bytes: &[u8]) {
     }
 }
 
+/// Sends without ever reading, until the server ends the connection.
+fn send_until_closed(mut stream: &TcpStream, bytes: &[u8]) {
+    stream.set_write_timeout(Some(Duration::from_millis(20))).unwrap();
+    let start = std::time::Instant::now();
+    loop {
+        assert!(start.elapsed() < LIMIT, "it is still connected");
+        match stream.write(bytes) {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => return,
+        }
+    }
+}
+
 // Refused by the head alone.
 
 #[test]
@@ -220,6 +234,38 @@ fn a_stream_of_changes_is_not_cut_off_for_want_of_requests() {
     assert_eq!(stream.change().unwrap().unwrap().1["id"], "tu_1");
 }
 
+#[test]
+fn who_asks_on_and_on_and_never_reads_is_disconnected_and_others_go_on() {
+    let app = start(&[], Patience { not_taking: SHORT_HEAD, ..ENDLESS });
+    let questions = b"GET /healthz HTTP/1.1\r\nHost: b\r\n\r\n".repeat(1000);
+    let deaf: Vec<TcpStream> = (0..4).map(|_| sent(&app, "")).collect();
+    std::thread::scope(|scope| {
+        for stream in &deaf {
+            scope.spawn(|| send_until_closed(stream, &questions));
+        }
+        for number in 0..20 {
+            app.apply(&account(&format!("acct_{number}")));
+        }
+    });
+}
+
+#[test]
+fn some_requests_may_be_sent_ahead_but_not_very_many() {
+    let app = start(&[], ENDLESS);
+    let question = b"GET /healthz HTTP/1.1\r\nHost: b\r\n\r\n";
+    let last = b"GET /healthz HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n";
+    let some = [question.repeat(49).as_slice(), last].concat();
+    let answers = rest(sent(&app, some));
+    assert_eq!(String::from_utf8(answers).unwrap().matches("HTTP/1.1 200").count(), 50);
+
+    let mut stream = sent(&app, "");
+    stream.write_all(&question.repeat(200)).ok();
+    let mut answers = Vec::new();
+    stream.read_to_end(&mut answers).ok();
+    let answers = String::from_utf8(answers).unwrap().matches("HTTP/1.1 200").count();
+    assert!(answers < 100, "{answers}");
+}
+
 // Too much at once.
 
 /// Deliveries that each hold a part of their body in the server, and send no more of it.
@@ -229,16 +275,31 @@ fn half_sent(app: &TestApp, count: usize, bytes: usize) -> Vec<TcpStream> {
     (0..count).map(|_| sent(app, &beginning)).collect()
 }
 
+/// Waits until one of these has been answered, and takes it out.
+fn first_answered(streams: &mut Vec<TcpStream>) -> TcpStream {
+    let start = std::time::Instant::now();
+    loop {
+        assert!(start.elapsed() < LIMIT, "none is answered");
+        for place in 0..streams.len() {
+            streams[place].set_nonblocking(true).unwrap();
+            let is_answered = streams[place].peek(&mut [0; 1]).is_ok();
+            streams[place].set_nonblocking(false).unwrap();
+            if is_answered {
+                return streams.remove(place);
+            }
+        }
+    }
+}
+
 #[test]
 fn bodies_share_one_room_and_beyond_it_the_answer_is_503_at_once() {
     let variables = [("MAX_BODY_BYTES", "1000000"), ("MAX_TOTAL_BODY_BYTES", "1000000")];
     let app = start(&variables, Patience { parting: SHORT, ..ENDLESS });
-    let mut held = half_sent(&app, 1, 700_000);
-    let refused = answer_of(sent(&app, head("Content-Length: 900000") + &" ".repeat(700_000)));
-    // Whichever of the two took the room first; the other holds it on.
+    let mut held = half_sent(&app, 2, 700_000);
+    let refused = answer_of(first_answered(&mut held));
     assert_problem(&refused, 503, "overloaded", "no room");
     assert!(refused.header("retry-after").is_some());
-    // What is small finds room beside it, and what was held is free when its client is gone.
+    // What is small finds room beside the other, and that is free when its client is gone.
     app.apply(&account("acct_1"));
     held.clear();
     let large = with(account("acct_2"), "data.object.filler", json!("x".repeat(900_000)));

@@ -1,0 +1,69 @@
+//! All settings, with their defaults and what they mean.
+
+/// One setting, as the documentation shows it.
+#[derive(Debug)]
+pub struct Setting {
+    pub name: &'static str,
+    pub default: Option<&'static str>,
+    pub help: &'static str,
+}
+
+/// All settings. The environment variable is `BURSAR_` and the name in capitals; the flag is
+/// `--` and the name with dashes; either with `_FILE` names a file that holds the value.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "bind",
+        default: Some("127.0.0.1:8787"),
+        help: "Address to listen on; port 0 picks a free one",
+    },
+    Setting {
+        name: "address_out",
+        default: None,
+        help: "File to write the real address to once listening",
+    },
+    Setting { name: "store", default: Some("./bursar-data"), help: "Folder of the store" },
+    Setting {
+        name: "webhook_secrets",
+        default: None,
+        help: "Signing secrets of the webhook endpoints, required: a comma list of \
+               [NAME=]whsec_...; the name becomes the source of the events",
+    },
+    Setting {
+        name: "tolerance_seconds",
+        default: Some("300"),
+        help: "How far a signature's time may be from ours, to either side",
+    },
+    Setting {
+        name: "tokens",
+        default: None,
+        help: "Bearer tokens, required: a comma list of ROLE[/NAME]=TOKEN or \
+               ROLE[/NAME]=sha256:HEX; roles are reader, operator, payer",
+    },
+    Setting {
+        name: "insecure_no_auth",
+        default: Some("false"),
+        help: "Let anyone who can connect do everything; on loopback addresses only",
+    },
+    Setting {
+        name: "livemode",
+        default: Some("true"),
+        help: "Partition that reads show unless they ask for the other",
+    },
+    Setting {
+        name: "max_body_bytes",
+        default: Some("1048576"),
+        help: "Largest webhook body; larger ones get 413",
+    },
+    Setting {
+        name: "max_total_body_bytes",
+        default: Some("67108864"),
+        help: "Bytes of all bodies that are held at once; what is beyond gets 503",
+    },
+    Setting {
+        name: "max_connections",
+        default: Some("2048"),
+        help: "Connections that are served at once; requests on others get 503",
+    },
+    Setting { name: "log", default: Some("info"), help: "Tracing filter, e.g. info,bursar=debug" },
+    Setting { name: "log_format", default: Some("text"), help: "text or json" },
+];

@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use crate::http::connection::Conduct;
+use crate::http::connection::{Conduct, TakingBody};
 use crate::http::error::ApiError;
 
 /// Room for the beginning of a body whose length is not known.
@@ -68,6 +68,7 @@ pub(super) async fn take<'r>(
     bounds: &Bounds,
     room: &'r Semaphore,
 ) -> Result<Body<'r>, ApiError> {
+    let _taking = Conduct::of(request).map(TakingBody::on);
     let taken = match bounds.length(request) {
         Ok(length) => timeout(bounds.time, gather(payload, bounds, length, room)).await,
         Err(error) => Ok(Err(error)),

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use actix_web::HttpRequest;
 use actix_web::rt::net::TcpStream;
@@ -48,10 +48,18 @@ impl Connections {
             leaves: Cell::new(beyond),
             had_its_turn: Cell::new(false),
             ahead: Cell::new(0),
+            takes_body: Cell::new(false),
+            withheld: Cell::new(None),
             beyond,
             connections: self.clone(),
         });
-        Connection { stream, overdue: Box::pin(sleep_until(now)), left: BYTES_IN_A_TURN, conduct }
+        Connection {
+            stream,
+            overdue: Box::pin(sleep_until(now)),
+            left: BYTES_IN_A_TURN,
+            is_stuck: false,
+            conduct,
+        }
     }
 }
 
@@ -66,6 +74,10 @@ pub(super) struct Conduct {
     had_its_turn: Cell<bool>,
     /// Requests in a row that did not wait for the answer to the one before.
     ahead: Cell<usize>,
+    /// Whether the request under way still wants more of its body.
+    takes_body: Cell<bool>,
+    /// Woken when what was not read for a while may be read again.
+    withheld: Cell<Option<Waker>>,
     beyond: bool,
     connections: Connections,
 }
@@ -90,6 +102,14 @@ impl Conduct {
         } else {
             self.ahead.set(0);
         }
+    }
+
+    fn is_too_far_ahead(&self) -> bool {
+        self.ahead.get() > MOST_AHEAD
+    }
+
+    fn read_on(&self) {
+        self.withheld.take().inspect(Waker::wake_by_ref);
     }
 
     /// Has the connection end after the answer, whatever the client still sends.
@@ -131,7 +151,29 @@ impl Drop for UnderWay {
         self.0.under_way.set(self.0.under_way.get().saturating_sub(1));
         self.0.since.set(Instant::now());
         self.0.had_its_turn.set(true);
+        self.0.read_on();
     }
+}
+
+/// As long as this is there, a body is being taken in.
+pub(super) struct TakingBody(Rc<Conduct>);
+
+impl TakingBody {
+    pub(super) fn on(conduct: &Rc<Conduct>) -> Self {
+        conduct.takes_body.set(true);
+        conduct.read_on();
+        Self(Rc::clone(conduct))
+    }
+}
+
+impl Drop for TakingBody {
+    fn drop(&mut self) {
+        self.0.takes_body.set(false);
+    }
+}
+
+fn too_far_ahead() -> Error {
+    Error::other("too many requests were sent without waiting for answers")
 }
 
 /// A stream that fails once its connection is overdue.
@@ -140,12 +182,19 @@ pub(super) struct Connection {
     overdue: Pin<Box<Sleep>>,
     /// Bytes that may still be read in this turn.
     left: usize,
+    /// Whether the client does not take what it is sent.
+    is_stuck: bool,
     conduct: Rc<Conduct>,
 }
 
 impl Connection {
     pub(super) fn conduct(&self) -> &Rc<Conduct> {
         &self.conduct
+    }
+
+    /// Whether there is no use yet for more: actix would take in requests that have to wait.
+    fn is_busy(&self) -> bool {
+        self.conduct.under_way.get() > 0 && !self.conduct.takes_body.get()
     }
 
     /// Has the context woken when it comes to that.
@@ -169,10 +218,14 @@ impl AsyncRead for Connection {
         if self.is_overdue(context) {
             return Poll::Ready(Err(Error::from(ErrorKind::TimedOut)));
         }
-        if self.conduct.ahead.get() > MOST_AHEAD {
-            return Poll::Ready(Err(Error::other("too many requests were sent ahead")));
+        if self.conduct.is_too_far_ahead() {
+            return Poll::Ready(Err(too_far_ahead()));
         }
         self.conduct.had_its_turn.set(false);
+        if self.is_stuck || self.is_busy() {
+            self.conduct.withheld.set(Some(context.waker().clone()));
+            return Poll::Pending;
+        }
         if self.left == 0 {
             self.left = BYTES_IN_A_TURN;
             context.waker().wake_by_ref();
@@ -194,7 +247,12 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.is_stuck = written.is_pending();
+        if !self.is_stuck {
+            self.conduct.read_on();
+        }
+        written
     }
 
     fn poll_write_vectored(
@@ -213,6 +271,9 @@ impl AsyncWrite for Connection {
         // What is flushed is mostly an answer. From here on the time counts, and the next read may
         // only come when it is over.
         self.is_overdue(context);
+        if self.conduct.is_too_far_ahead() {
+            return Poll::Ready(Err(too_far_ahead()));
+        }
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

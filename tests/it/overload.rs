@@ -21,7 +21,8 @@ use crate::support::{
 const LIMIT: Duration = Duration::from_secs(30);
 /// For what a test waits to see end.
 const SHORT: Duration = Duration::from_millis(300);
-/// The server's clock for the first head and for silence between requests is up to half a second slow.
+/// The server's clock for the first head and for silence between requests is up to half a second
+/// slow.
 const SHORT_HEAD: Duration = Duration::from_millis(1200);
 /// For what must not end in a test.
 const LONG: Duration = Duration::from_hours(1);

@@ -24,6 +24,7 @@ mod reader;
 mod recovery;
 mod segment;
 mod syncer;
+mod torn;
 mod window;
 
 #[cfg(test)]
@@ -35,7 +36,7 @@ pub use error::{AppendError, JournalError};
 pub use reader::{JournalReader, Scan};
 
 use reader::Shared;
-use recovery::Recovered;
+use recovery::{Chain, Recovered, read_last_segment};
 use segment::{HEADER_BYTES, SegmentHeader};
 use syncer::Syncer;
 
@@ -127,8 +128,20 @@ impl Journal {
         let in_folder = || JournalError::io(folder.to_owned());
         fs::create_dir_all(folder).map_err(in_folder())?;
         segment::sync_folder(&folder.join("..")).map_err(in_folder())?;
-        let mut headers = recovery::read_chain(folder)?;
-        let Some(&last) = headers.last() else {
+        let Chain { mut headers, unfinished } = recovery::read_chain(folder)?;
+        let ending = headers.last().map(|last| read_last_segment(folder, *last, acknowledged));
+        let ending = ending.transpose()?;
+        if ending.is_none() && acknowledged > 0 {
+            let first = segment::path(folder, SegmentHeader::FIRST.number);
+            return Err(JournalError::ends_too_early(first, 0, 1, acknowledged));
+        }
+        // Only now is it sure that nothing stored ever lay in it.
+        if let Some(number) = unfinished {
+            segment::remove(folder, number)
+                .and_then(|()| segment::sync_folder(folder))
+                .map_err(JournalError::io(segment::path(folder, number)))?;
+        }
+        let Some(ending) = ending else {
             let first = SegmentHeader::FIRST;
             let file = segment::create(folder, first, segment_bytes.max(HEADER_BYTES))
                 .and_then(|file| segment::sync_folder(folder).map(|()| file))
@@ -136,8 +149,7 @@ impl Journal {
             headers.push(first);
             return Self::new(folder, headers, segment_bytes, file, End::at_start_of(first));
         };
-        let Recovered { file, end, cut } =
-            recovery::recover_last_segment(folder, last, acknowledged)?;
+        let Recovered { file, end, cut } = ending.recover()?;
         segment::sync_folder(folder).map_err(in_folder())?;
         let journal = Self::new(folder, headers, segment_bytes, file, end)?;
         Ok(Self { recovered_tail: cut, ..journal })

@@ -240,7 +240,8 @@ pub fn record_length(prefix: [u8; PREFIX_BYTES]) -> Option<u64> {
     (length != 0).then(|| whole.next_multiple_of(ALIGNMENT as u64))
 }
 
-fn split_prefix(prefix: [u8; PREFIX_BYTES]) -> (u32, u32) {
+/// Length and checksum of the payload.
+pub fn split_prefix(prefix: [u8; PREFIX_BYTES]) -> (u32, u32) {
     let [l0, l1, l2, l3, c0, c1, c2, c3] = prefix;
     (u32::from_le_bytes([l0, l1, l2, l3]), u32::from_le_bytes([c0, c1, c2, c3]))
 }

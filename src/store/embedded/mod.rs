@@ -178,17 +178,7 @@ fn open_journal(
 ) -> Result<Journal, StoreError> {
     let acknowledged = views.map_or(0, |(_, reached)| *reached);
     let path = folder.journal();
-    let journal = Journal::create_or_open_with(&path, options.segment_bytes, acknowledged)?;
-    if acknowledged < journal.next_sequence() {
-        return Ok(journal);
-    }
-    Err(StoreError::Damaged(format!(
-        "the journal ends at record {}, but records up to {acknowledged} were acknowledged and \
-         applied; put the missing files of the journal back (to go on without those events, \
-         delete the folder {})",
-        journal.next_sequence() - 1,
-        folder.views().display(),
-    )))
+    Ok(Journal::create_or_open_with(&path, options.segment_bytes, acknowledged)?)
 }
 
 impl Inner {
@@ -375,8 +365,8 @@ impl From<JournalError> for StoreError {
         let message = error.to_string();
         match error {
             JournalError::Damaged { .. } => Self::Damaged(format!(
-                "{message}; nothing was changed: restore the store's folder from a copy, or import \
-                 an export into a new one"
+                "{message}; nothing was changed: put the missing files back if there are any, or \
+                 restore the folder from a copy, or let `bursar repair` keep what can be read"
             )),
             JournalError::NewerFormat { .. } => Self::NewerFormat(message),
             JournalError::Io { .. } | JournalError::BeyondEnd { .. } => Self::Unavailable(message),

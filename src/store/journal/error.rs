@@ -83,6 +83,18 @@ impl JournalError {
         Self::damaged(file, 0, what, sequence)
     }
 
+    /// The records from `sequence` to `acknowledged` were stored, and are not there.
+    pub(super) fn ends_too_early(
+        file: PathBuf,
+        offset: u64,
+        sequence: u64,
+        acknowledged: u64,
+    ) -> Self {
+        let what =
+            format!("the journal ends here, but records up to {acknowledged} were acknowledged");
+        Self::Damaged { file, offset, what, sequence: Some(sequence) }
+    }
+
     pub(super) fn damaged(
         file: PathBuf,
         offset: u64,

@@ -3,8 +3,8 @@
 //! A batch is written only after the one before it was synced. So when something does not check
 //! out behind committed batch *n*, it can be the torn write of batch *n + 1*, unless something
 //! proves that batch *n + 1* had been whole: a whole record of batch *n + 2* or later, or a later
-//! segment. Bytes that a crash cannot have left (a sound checksum over a misplaced record) are
-//! damage as well.
+//! segment. Bytes that a crash cannot have left (a sound checksum over a misplaced record, a record
+//! that was written to the end and does not check out: see [`super::torn`]) are damage as well.
 
 use std::fs::File;
 use std::io;
@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::cursor::Cursor;
 use super::segment::{self, HEADER_BYTES, HeaderError, SegmentHeader};
+use super::torn::Suspect;
 use super::window::{ReadFailure, Window, read_record};
 use super::{End, JournalError};
 use crate::store::record::{ALIGNMENT, GLIMPSE_BYTES, Glimpse, RecordError, SHORTEST_RECORD};
@@ -22,12 +23,18 @@ const PAGE_BYTES: usize = 4096;
 
 const REWRITTEN_AT_ONCE: usize = 1024 * 1024;
 
+/// The headers of all segments.
+pub(super) struct Chain {
+    pub(super) headers: Vec<SegmentHeader>,
+    /// A last file whose creation was cut off. It holds nothing.
+    pub(super) unfinished: Option<u32>,
+}
+
 /// Reads the header of every segment and checks that they follow one another.
-///
-/// A last file whose creation was cut off holds nothing, and is removed.
-pub(super) fn read_chain(folder: &Path) -> Result<Vec<SegmentHeader>, JournalError> {
+pub(super) fn read_chain(folder: &Path) -> Result<Chain, JournalError> {
     let numbers = segment::list(folder).map_err(JournalError::io(folder.to_owned()))?;
     let mut headers = Vec::with_capacity(numbers.len());
+    let mut unfinished = None;
     for (expected, &number) in (1..).zip(&numbers) {
         let previous = headers.last().copied();
         let file = segment::path(folder, expected);
@@ -41,9 +48,7 @@ pub(super) fn read_chain(folder: &Path) -> Result<Vec<SegmentHeader>, JournalErr
                 headers.push(header);
             }
             Err(HeaderError::Blank) if numbers.last() == Some(&number) && is_blank(&file)? => {
-                segment::remove(folder, number)
-                    .and_then(|()| segment::sync_folder(folder))
-                    .map_err(JournalError::io(file))?;
+                unfinished = Some(number);
             }
             Err(error) => {
                 let sequence = sequence_behind(folder, previous);
@@ -51,18 +56,18 @@ pub(super) fn read_chain(folder: &Path) -> Result<Vec<SegmentHeader>, JournalErr
             }
         }
     }
-    Ok(headers)
+    Ok(Chain { headers, unfinished })
 }
 
-fn open(file: &PathBuf) -> Result<Window, JournalError> {
-    File::open(file).and_then(Window::new).map_err(JournalError::io(file.clone()))
+fn open(file: &Path) -> Result<Window, JournalError> {
+    File::open(file).and_then(Window::new).map_err(JournalError::io(file.to_owned()))
 }
 
 /// Whether a file holds nothing behind the place of its header.
-fn is_blank(file: &PathBuf) -> Result<bool, JournalError> {
+pub(super) fn is_blank(file: &Path) -> Result<bool, JournalError> {
     let mut window = open(file)?;
     let tail = survey(&mut window, HEADER_BYTES.into(), u64::MAX);
-    Ok(tail.map_err(JournalError::io(file.clone()))?.dirty_end <= HEADER_BYTES.into())
+    Ok(tail.map_err(JournalError::io(file.to_owned()))?.dirty_end <= HEADER_BYTES.into())
 }
 
 fn check_continues(
@@ -127,15 +132,27 @@ pub(super) struct Recovered {
     pub(super) cut: u64,
 }
 
-/// Finds the end of the last segment, cuts the torn batch that may lie behind it, and makes sure
-/// that what counts from here on is on stable storage.
+/// How the last segment ends.
+pub(super) struct Ending {
+    path: PathBuf,
+    file: File,
+    window: Window,
+    /// Where the last whole batch starts; 0, the header, when there is none.
+    newest: u64,
+    /// Behind the last whole batch.
+    pub(super) end: End,
+    /// Behind the last byte that is not zero.
+    dirty_end: u64,
+}
+
+/// Finds the end of the last segment, and changes nothing.
 ///
-/// Records up to `acknowledged` must be there: where one is not, nothing is torn and nothing cut.
-pub(super) fn recover_last_segment(
+/// Records up to `acknowledged` must be there: where one is not, nothing is torn.
+pub(super) fn read_last_segment(
     folder: &Path,
     header: SegmentHeader,
     acknowledged: u64,
-) -> Result<Recovered, JournalError> {
+) -> Result<Ending, JournalError> {
     let path = segment::path(folder, header.number);
     let on_disk = || JournalError::io(path.clone());
     let file = segment::open(folder, header.number).map_err(on_disk())?;
@@ -145,15 +162,39 @@ pub(super) fn recover_last_segment(
     let Committed { newest, end, failure } = committed(&mut cursor, header);
     let tail = survey(&mut cursor.window, end.offset.into(), end.batch).map_err(on_disk())?;
     let is_lost = end.sequence <= acknowledged;
-    if is_lost || tail.later_batch || !can_be_torn(&failure) {
-        let (offset, sequence) = (cursor.offset, Some(cursor.sequence));
-        return Err(JournalError::at_record(path, offset, failure, sequence));
+    let (offset, sequence) = (cursor.offset, cursor.sequence);
+    let window = &mut cursor.window;
+    let mut suspect =
+        Suspect { window, offset, sequence, batch: end.batch, dirty_end: tail.dirty_end };
+    let is_damage =
+        is_lost || tail.later_batch || !suspect.can_be_torn(&failure).map_err(on_disk())?;
+    if is_damage {
+        return Err(match failure {
+            ReadFailure::Record(RecordError::Absent) if is_lost => {
+                JournalError::ends_too_early(path, offset, sequence, acknowledged)
+            }
+            failure => JournalError::at_record(path, offset, failure, Some(sequence)),
+        });
     }
-    rewrite(&file, &mut cursor.window, newest, end.offset.into())
-        .and_then(|()| segment::erase(&file, end.offset.into(), tail.dirty_end))
-        .and_then(|()| segment::sync(&file))
-        .map_err(on_disk())?;
-    Ok(Recovered { file, end, cut: tail.dirty_end - u64::from(end.offset) })
+    Ok(Ending { path, file, window: cursor.window, newest, end, dirty_end: tail.dirty_end })
+}
+
+impl Ending {
+    /// Bytes of a torn batch that lie behind the end.
+    pub(super) fn torn_bytes(&self) -> u64 {
+        self.dirty_end - u64::from(self.end.offset)
+    }
+
+    /// Cuts the torn batch, and makes sure that what counts from here on is on stable storage.
+    pub(super) fn recover(mut self) -> Result<Recovered, JournalError> {
+        let cut = self.torn_bytes();
+        let Self { path, file, window, newest, end, dirty_end } = &mut self;
+        rewrite(file, window, *newest, end.offset.into())
+            .and_then(|()| segment::erase(file, end.offset.into(), *dirty_end))
+            .and_then(|()| segment::sync(file))
+            .map_err(JournalError::io(path.clone()))?;
+        Ok(Recovered { file: self.file, end: self.end, cut })
+    }
 }
 
 /// Writes bytes over themselves.
@@ -194,20 +235,6 @@ fn committed(cursor: &mut Cursor, header: SegmentHeader) -> Committed {
             }
             Err(failure) => return Committed { newest, end, failure },
         }
-    }
-}
-
-/// Whether a write that was cut off explains the failure.
-fn can_be_torn(failure: &ReadFailure) -> bool {
-    match failure {
-        ReadFailure::Record(
-            RecordError::Absent | RecordError::Truncated | RecordError::Checksum,
-        ) => true,
-        ReadFailure::Io(_)
-        | ReadFailure::OutOfPlace(_)
-        | ReadFailure::Record(
-            RecordError::Malformed(_) | RecordError::NewerFormat(_) | RecordError::Body,
-        ) => false,
     }
 }
 

@@ -9,6 +9,7 @@ use super::*;
 
 const SEGMENT: u32 = 64 * 1024;
 const PAGE: usize = 4096;
+const SECTOR: usize = 512;
 
 /// A small generator of numbers, so that every failing case can be run again.
 struct Dice(u64);
@@ -278,9 +279,12 @@ fn a_torn_batch_is_wholly_there_or_wholly_gone() {
             let spot = start + dice.below(end - start + 1);
             let mut bytes = new.clone();
             match way {
-                0 => bytes.truncate(spot),
+                0 => bytes[(spot / SECTOR * SECTOR).max(start)..].fill(0),
                 1 => bytes[spot..].fill(0),
-                2 => bytes[start..spot].fill(0),
+                2 => {
+                    let spot = (spot / SECTOR * SECTOR).max(start);
+                    bytes[start..spot].fill(0);
+                }
                 _ => {
                     for (page, old) in bytes.chunks_mut(PAGE).zip(old.chunks(PAGE)) {
                         if dice.below(4) < way - 2 {
@@ -580,6 +584,60 @@ fn a_failed_sync_is_final_until_the_journal_is_opened_anew() {
     }
     drop(journal);
     assert_eq!(event_ids(&open(&folder).unwrap()), ids_of(&batches));
+}
+
+/// Without any hint that the batch was acknowledged: the bytes alone show that it was written whole.
+#[test]
+fn one_wrong_bit_in_the_newest_batch_is_told_from_a_torn_write() {
+    let (mut called_damage, mut cut) = (0, 0);
+    for seed in 0..12 {
+        let mut dice = Dice(3000 + seed);
+        let first = batch(&mut dice, 2, 900);
+        let count = 1 + dice.below(4);
+        let folder = journal_of(&[first.clone(), batch(&mut dice, count, 3000)]);
+        let end = open(&folder).unwrap().end.offset as usize;
+        let whole = fs::read(file(&folder, 1)).unwrap();
+        let start = scanned(&open(&folder).unwrap()).unwrap()[2].0.offset as usize;
+        for _ in 0..60 {
+            let at = start + dice.below(end - start);
+            edit(&file(&folder, 1), |bytes| bytes[at] ^= 1 << dice.below(8));
+            match open(&folder) {
+                Err(JournalError::Damaged { .. }) => called_damage += 1,
+                Err(error) => panic!("seed {seed}, byte {at}: {error}"),
+                Ok(journal) => {
+                    assert_eq!(event_ids(&journal), ids_of(&[first.clone()]), "byte {at}");
+                    cut += 1;
+                }
+            }
+            fs::write(file(&folder, 1), &whole).unwrap();
+        }
+    }
+    // A last byte that is zero, or a record whose length grew beyond what is written, can be torn.
+    assert!(cut * 50 < called_damage, "{cut} of {} were cut", called_damage + cut);
+}
+
+#[test]
+fn a_last_segment_that_is_cut_within_a_record_is_called_damage() {
+    let mut dice = Dice(23);
+    let folder = journal_of(&[batch(&mut dice, 2, 500), batch(&mut dice, 2, 900)]);
+    let end = open(&folder).unwrap().end.offset as usize;
+    edit(&file(&folder, 1), |bytes| bytes.truncate(end - 100));
+    assert_eq!(check_damaged(&folder, 1).1, Some(4));
+}
+
+#[test]
+fn where_records_are_known_to_be_missing_nothing_is_made_or_removed() {
+    let folder = TempDir::new().unwrap();
+    let with = |folder: &TempDir| Journal::create_or_open_with(folder.path(), SEGMENT, 4);
+    assert!(matches!(with(&folder), Err(JournalError::Damaged { sequence: Some(1), .. })));
+    assert!(!file(&folder, 1).exists());
+
+    let folder = journal_of(&[batch(&mut Dice(24), 3, 500)]);
+    fs::write(file(&folder, 2), []).unwrap();
+    let before = fs::read(file(&folder, 1)).unwrap();
+    assert!(matches!(with(&folder), Err(JournalError::Damaged { sequence: Some(4), .. })));
+    assert!(file(&folder, 2).exists());
+    assert_eq!(fs::read(file(&folder, 1)).unwrap(), before);
 }
 
 /// It may be in the kernel's memory only; see `recovery::rewrite`.

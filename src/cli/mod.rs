@@ -12,6 +12,7 @@ pub mod history;
 pub mod import;
 pub mod rebuild;
 pub mod redrive;
+pub mod repair;
 pub mod replay;
 pub mod serve;
 pub mod token;
@@ -55,6 +56,7 @@ enum Command {
     Redrive(redrive::Arguments),
     Rebuild(rebuild::Arguments),
     Verify(verify::Arguments),
+    Repair(repair::Arguments),
     Export(export::Arguments),
     Import(import::Arguments),
     Token(token::Arguments),
@@ -94,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Redrive(arguments) => redrive::run(&arguments),
         Command::Rebuild(arguments) => rebuild::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Repair(arguments) => repair::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),

@@ -3,8 +3,9 @@
 use crate::cli::count::counted;
 use crate::cli::meter::Meter;
 use crate::cli::settings::{OfStore, SettingFlags};
-use crate::cli::{Failure, must_exist, open_store, store_folder};
+use crate::cli::{Failure, block_on, must_exist, open_store, store_folder};
 use crate::pipeline::rules::StripeRules;
+use crate::store::Store;
 use crate::store::embedded::{Embedded, Options};
 
 /// Differences that are named.
@@ -30,6 +31,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         let store = open_store(&folder)?;
         let check = store.check(SHOWN, &mut |at| meter.at(at))?;
         meter.clear();
+        block_on(store.close())?;
         return if check.differences.is_empty() {
             println!("compared {}: no differences", counted(check.rows, "derived row"));
             Ok(())

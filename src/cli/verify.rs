@@ -1,9 +1,15 @@
 //! `bursar verify`
 
+use std::path::Path;
+use std::sync::Arc;
+
 use crate::cli::count::counted;
 use crate::cli::meter::Meter;
 use crate::cli::settings::{OfStore, SettingFlags};
-use crate::cli::{Failure, open_store, store_folder};
+use crate::cli::{Failure, block_on, must_exist, repair, store_folder};
+use crate::pipeline::rules::StripeRules;
+use crate::store::embedded::{Embedded, Options, Verified};
+use crate::store::{Store, StoreError};
 
 /// Faults that are named.
 const SHOWN: usize = 50;
@@ -18,10 +24,12 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (folder, _) = store_folder(&arguments.settings)?;
-    let store = open_store(&folder)?;
-    let mut meter = Meter::default();
-    let verified = store.verify(SHOWN, &mut |at| meter.at(at))?;
-    meter.clear();
+    must_exist(&folder)?;
+    let result = verify(&folder);
+    if let Err(StoreError::Damaged(_)) = result {
+        repair::print_damage(&folder);
+    }
+    let verified = result?;
     println!(
         "{}, {} ({} of bodies), {}",
         counted(verified.records, "journal record"),
@@ -38,4 +46,14 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         "the store has faults; `bursar rebuild` puts derived records right, a damaged journal needs a copy"
             .to_owned(),
     ))
+}
+
+fn verify(folder: &Path) -> Result<Verified, StoreError> {
+    let mut meter = Meter::default();
+    let rules = Arc::new(StripeRules);
+    let store = Embedded::open(folder, Options::default(), rules, &mut |at| meter.at(at))?;
+    let verified = store.verify(SHOWN, &mut |at| meter.at(at))?;
+    meter.clear();
+    block_on(store.close())?;
+    Ok(verified)
 }

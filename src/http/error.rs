@@ -76,6 +76,10 @@ impl ApiError {
             Self::Receive(ReceiveError::Commit(CommitError::Overloaded))
             | Self::Replay(ReplayError::Commit(CommitError::Overloaded))
             | Self::Overloaded => "overloaded",
+            Self::Store(StoreError::Damaged(_) | StoreError::ViewsDamaged(_))
+            | Self::Replay(ReplayError::Store(
+                StoreError::Damaged(_) | StoreError::ViewsDamaged(_),
+            )) => "store_damaged",
             Self::Receive(ReceiveError::Commit(CommitError::Store(_) | CommitError::Stopping))
             | Self::Replay(
                 ReplayError::Commit(CommitError::Store(_) | CommitError::Stopping)
@@ -119,7 +123,7 @@ impl ResponseError for ApiError {
             "body_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
             "request_timeout" => StatusCode::REQUEST_TIMEOUT,
             // Stripe delivers again after a 5xx: a failure of ours costs a delay, not an event.
-            "overloaded" | "store_unavailable" => StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded" | "store_unavailable" | "store_damaged" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -129,7 +133,7 @@ impl ResponseError for ApiError {
         let code = self.code();
         let detail = if self.is_internal() {
             tracing::error!(error = %self, code, "a request failed");
-            "the store cannot be used now; try again".to_owned()
+            said_outside(code).to_owned()
         } else {
             self.to_string()
         };
@@ -138,7 +142,7 @@ impl ResponseError for ApiError {
         if status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"bursar\""));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if status == StatusCode::SERVICE_UNAVAILABLE && code != "store_damaged" {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS));
         }
         if let Self::MethodNotAllowed { allow } = self {
@@ -158,6 +162,17 @@ impl ResponseError for ApiError {
             members.insert("next".to_owned(), (*newest).into());
         }
         response.body(problem.to_string())
+    }
+}
+
+/// What a failure of our own is to those outside; the log has the rest.
+fn said_outside(code: &str) -> &'static str {
+    match code {
+        "store_damaged" => {
+            "what is stored of this is damaged, and asking again does not help: the log names the \
+             place, and `bursar verify` lists all such places"
+        }
+        _ => "the store cannot be used now; try again",
     }
 }
 

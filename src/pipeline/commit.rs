@@ -112,7 +112,12 @@ async fn run(
             events.extend(waiting.events);
         }
         let result = store.commit(events).await;
-        if let Err(error @ (StoreError::SyncFailed(_) | StoreError::ViewsFailed(_))) = &result {
+        if let Err(
+            error @ (StoreError::SyncFailed(_)
+            | StoreError::ViewsFailed(_)
+            | StoreError::ViewsDamaged(_)),
+        ) = &result
+        {
             failed.send_replace(Some(error.clone()));
         }
         answer(result, askers);

@@ -1,26 +1,35 @@
 //! The store's folder: who may use it, which layout it has, and whether its views can be trusted.
 //!
 //! `LOCK` is held as long as the store is open. `FORMAT` names the layout. `OPENED` holds the
-//! machine's boot id while the store is open and `closed` after an orderly end: sled's files are
-//! only trusted when no power loss can lie between their writing and now. `IDENTITY` tells this
-//! store from every other one. `RULES` says by which rules parked events were last read.
+//! machine's boot id while the store is open, and after an orderly end the checksum of the views:
+//! sled's files are only trusted when no power loss can lie between their writing and now, and
+//! when they are what was written. `IDENTITY` tells this store from every other one. `RULES` says
+//! by which rules parked events were last read. `REPAIR` is there while a repair is under way.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::store::{StoreError, views};
 
+mod aside;
+
 /// The layout this program writes, and the only one it reads.
-const FORMAT: &str = "1";
+const FORMAT: u32 = 1;
+/// Comes before the views' checksum.
 const CLOSED: &str = "closed";
+const DAMAGED: &str = "damaged";
 const IDENTITY_BYTES: usize = 8;
 const PROBE_BYTES: usize = 4096;
+const READ_AT_ONCE: usize = 1 << 20;
 
 pub(super) struct Folder {
     path: PathBuf,
     closing: AtomicBool,
+    /// Somebody met damage in the views; they are not closed as if they were sound.
+    views_damaged: AtomicBool,
     _lock: File,
 }
 
@@ -28,6 +37,7 @@ impl Drop for Folder {
     /// Comes after everything that writes in the folder is dropped.
     fn drop(&mut self) {
         if self.closing.load(Ordering::Relaxed)
+            && !self.views_damaged.load(Ordering::Relaxed)
             && let Err(error) = self.note_closed()
         {
             tracing::warn!(%error, "the store was not closed in order; the next start may recompute");
@@ -38,6 +48,13 @@ impl Drop for Folder {
 impl Folder {
     /// Makes the folder if it is not there, and takes its lock.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let folder = Self::open_for_repair(path)?;
+        folder.check_no_repair_is_under_way()?;
+        Ok(folder)
+    }
+
+    /// The same, also when a repair was cut off.
+    pub(super) fn open_for_repair(path: &Path) -> Result<Self, StoreError> {
         let unusable = |error: io::Error| {
             StoreError::Unavailable(format!(
                 "the folder {} cannot be used: {error}",
@@ -46,15 +63,25 @@ impl Folder {
         };
         fs::create_dir_all(path).map_err(unusable)?;
         let lock = lock(path)?;
-        let closing = AtomicBool::new(false);
-        let folder = Self { path: path.to_owned(), closing, _lock: lock };
+        let folder = Self {
+            path: path.to_owned(),
+            closing: AtomicBool::new(false),
+            views_damaged: AtomicBool::new(false),
+            _lock: lock,
+        };
         folder.check_format()?;
+        folder.check_rules()?;
         Ok(folder)
     }
 
     /// Whether a store was ever made here.
     pub(super) fn exists(path: &Path) -> bool {
-        path.join("FORMAT").is_file()
+        ["FORMAT", "journal", "REPAIR"].iter().any(|name| path.join(name).exists())
+    }
+
+    /// Whether a store was opened here to the end: then it has a journal.
+    pub(super) fn was_open_before(&self) -> bool {
+        self.path.join("RULES").exists()
     }
 
     pub(super) fn journal(&self) -> PathBuf {
@@ -76,35 +103,55 @@ impl Folder {
 
     fn check_format(&self) -> Result<(), StoreError> {
         let path = self.path.join("FORMAT");
-        match fs::read_to_string(&path) {
-            Ok(format) if format.trim() == FORMAT => Ok(()),
-            Ok(format) => Err(StoreError::NewerFormat(format!(
-                "{} says layout `{}`, but this bursar knows only `{FORMAT}`; use the version that wrote it, or a newer one",
-                path.display(),
-                format.trim(),
-            ))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                write_synced(&self.path, "FORMAT", FORMAT)
+        let Some(noted) = read_small(&path)? else {
+            if self.journal().exists() {
+                tracing::warn!("the file FORMAT was missing and is written again");
             }
-            Err(error) => Err(failed(&path, &error)),
+            return write_synced(&self.path, "FORMAT", &FORMAT.to_string());
+        };
+        let remedy = format!("if no newer bursar ever ran here, write `{FORMAT}` into it");
+        match noted.parse() {
+            Ok(FORMAT) => Ok(()),
+            Ok(0) | Err(_) => Err(StoreError::Damaged(format!(
+                "{} says `{noted}`, which is no layout: {remedy}",
+                path.display(),
+            ))),
+            Ok(newer) => Err(StoreError::NewerFormat(format!(
+                "{} says layout `{newer}`, but this bursar knows only `{FORMAT}`; use the version that wrote it, or a newer one ({remedy})",
+                path.display(),
+            ))),
         }
     }
 
-    /// Made with the first opening, and again when the file was deleted.
+    /// Refuses what a newer program has derived: by its rules parked events may have been used.
+    fn check_rules(&self) -> Result<(), StoreError> {
+        let (path, known) = (self.path.join("RULES"), views::VIEWS_VERSION);
+        match read_small(&path)?.and_then(|noted| noted.parse::<u32>().ok()) {
+            Some(noted) if noted > known => Err(StoreError::NewerFormat(format!(
+                "{} says rules `{noted}`, but this bursar knows only `{known}`; use the version that wrote it, or a newer one (to let this one recompute everything by its own rules, delete the file)",
+                path.display(),
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Made with the first opening, and again when the file was deleted or is not what was written.
     pub(super) fn identity(&self) -> Result<String, StoreError> {
         let path = self.path.join("IDENTITY");
-        match fs::read_to_string(&path) {
-            Ok(identity) => Ok(identity.trim().to_owned()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let mut bytes = [0; IDENTITY_BYTES];
-                getrandom::fill(&mut bytes)
-                    .map_err(|error| failed(&path, &io::Error::other(error)))?;
-                let identity = hex::encode(bytes);
-                write_synced(&self.path, "IDENTITY", &identity)?;
-                Ok(identity)
-            }
-            Err(error) => Err(failed(&path, &error)),
+        let noted = read_small(&path)?;
+        let is_whole = |noted: &str| hex::decode(noted).is_ok_and(|it| it.len() == IDENTITY_BYTES);
+        match noted {
+            Some(identity) if is_whole(&identity) => return Ok(identity),
+            Some(_) => tracing::warn!(
+                "the file IDENTITY is damaged: the store gets a new identity, and readers of the change feed begin anew"
+            ),
+            None => {}
         }
+        let mut bytes = [0; IDENTITY_BYTES];
+        getrandom::fill(&mut bytes).map_err(|error| failed(&path, &io::Error::other(error)))?;
+        let identity = hex::encode(bytes);
+        write_synced(&self.path, "IDENTITY", &identity)?;
+        Ok(identity)
     }
 
     /// Whether parked events were already read by these rules.
@@ -117,23 +164,49 @@ impl Folder {
         write_synced(&self.path, "RULES", &version.to_string())
     }
 
-    /// Whether the views were last written by a process that a power loss cannot have followed,
-    /// or were closed in order.
-    pub(super) fn views_can_be_trusted(&self) -> bool {
-        self.is_closed() || boot_id().is_some_and(|boot| self.noted() == boot)
-    }
-
     /// Whether the store was closed in order, and not opened since.
     pub(super) fn is_closed(&self) -> bool {
-        self.noted() == CLOSED
+        self.noted().starts_with(CLOSED)
     }
 
     fn noted(&self) -> String {
         fs::read_to_string(self.path.join("OPENED")).unwrap_or_default()
     }
 
+    /// Why the views cannot be trusted, if so. They can when they were last written here since the
+    /// machine started, or were closed in order and are what they were then.
+    pub(super) fn distrust_of_views(&self) -> Option<&'static str> {
+        let noted = self.noted();
+        if let Some(checksum) = noted.strip_prefix(CLOSED) {
+            let is = checksum_of(&self.views()).ok().map(|sum| format!("{sum:08x}"));
+            let as_written = is.as_deref() == Some(checksum.trim());
+            return (!as_written).then_some("their files are not what was written");
+        }
+        if noted == DAMAGED {
+            return Some("a read of them met damage");
+        }
+        let as_left = self.this_run().is_some_and(|run| noted == run);
+        (!as_left).then_some("they were not closed in order, and the machine was started since")
+    }
+
     pub(super) fn note_opened(&self) -> Result<(), StoreError> {
-        write_synced(&self.path, "OPENED", &boot_id().unwrap_or_else(|| "unknown".to_owned()))
+        let run = self.this_run().unwrap_or_else(|| "unknown".to_owned());
+        write_synced(&self.path, "OPENED", &run)
+    }
+
+    /// The next start recomputes the views.
+    pub(super) fn note_views_damaged(&self) {
+        if !self.views_damaged.swap(true, Ordering::Relaxed)
+            && let Err(error) = write_synced(&self.path, "OPENED", DAMAGED)
+        {
+            tracing::warn!(%error, "run `bursar rebuild`: that the derived records are damaged could not be noted");
+        }
+    }
+
+    /// This run of the machine, and this folder: a copy of it that was made meanwhile is another.
+    fn this_run(&self) -> Option<String> {
+        let folder = fs::metadata(&self.path).ok()?.ino();
+        Some(format!("{} {folder}", boot_id()?))
     }
 
     /// The store ends in order; its views will be durable, and noted to be.
@@ -144,8 +217,9 @@ impl Folder {
     /// Makes the views durable, then notes that they are.
     pub(super) fn note_closed(&self) -> Result<(), StoreError> {
         views::wait_until_let_go(&self.views());
-        sync_all(&self.views()).map_err(|error| failed(&self.views(), &error))?;
-        write_synced(&self.path, "OPENED", CLOSED)
+        let checksum = sync_all(&self.views()).and_then(|()| checksum_of(&self.views()));
+        let checksum = checksum.map_err(|error| failed(&self.views(), &error))?;
+        write_synced(&self.path, "OPENED", &format!("{CLOSED} {checksum:08x}"))
     }
 
     /// Whether the disk still takes something; a full one does not.
@@ -247,6 +321,40 @@ fn sync_all(path: &Path) -> io::Result<()> {
         }
     }
     File::open(path)?.sync_all()
+}
+
+/// The content of a small file, however it looks; `None` when there is no such file.
+fn read_small(path: &Path) -> Result<Option<String>, StoreError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).trim().to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(path, &error)),
+    }
+}
+
+/// One checksum over the names and contents of all files in a folder.
+fn checksum_of(folder: &Path) -> io::Result<u32> {
+    let entries = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path()));
+    let mut paths = entries.collect::<io::Result<Vec<_>>>()?;
+    paths.sort();
+    paths.iter().try_fold(0, |sum, path| {
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        let sum = crc32c::crc32c_append(sum, name);
+        let of_content = if path.is_dir() { checksum_of(path)? } else { checksum_of_file(path)? };
+        Ok(crc32c::crc32c_append(sum, &of_content.to_le_bytes()))
+    })
+}
+
+fn checksum_of_file(path: &Path) -> io::Result<u32> {
+    let mut file = File::open(path)?;
+    let (mut buffer, mut sum) = (vec![0; READ_AT_ONCE], 0);
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(sum);
+        }
+        sum = crc32c::crc32c_append(sum, buffer.get(..count).unwrap_or_default());
+    }
 }
 
 fn failed(path: &Path, error: &io::Error) -> StoreError {

@@ -22,6 +22,7 @@ mod cursor;
 mod error;
 mod reader;
 mod recovery;
+mod salvage;
 mod segment;
 mod syncer;
 mod torn;
@@ -34,6 +35,7 @@ mod tests;
 
 pub use error::{AppendError, JournalError};
 pub use reader::{JournalReader, Scan};
+pub use salvage::{Found, Gap, Place, salvage};
 
 use reader::Shared;
 use recovery::{Chain, Recovered, read_last_segment};
@@ -153,6 +155,11 @@ impl Journal {
         segment::sync_folder(folder).map_err(in_folder())?;
         let journal = Self::new(folder, headers, segment_bytes, file, end)?;
         Ok(Self { recovered_tail: cut, ..journal })
+    }
+
+    /// Whether there is any file of a journal in `folder`.
+    pub fn exists(folder: &Path) -> bool {
+        segment::list(folder).is_ok_and(|numbers| !numbers.is_empty())
     }
 
     fn new(
@@ -336,6 +343,25 @@ impl Draft {
             event_id,
             body,
         }
+    }
+}
+
+/// A record that is to get another place.
+impl From<Record> for Draft {
+    fn from(record: Record) -> Self {
+        let Record {
+            sequence: _,
+            batch: _,
+            last_in_batch: _,
+            received_at,
+            recorded_at,
+            livemode,
+            kind,
+            source,
+            event_id,
+            body,
+        } = record;
+        Self { received_at, recorded_at, livemode, kind, source, event_id, body }
     }
 }
 

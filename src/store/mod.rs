@@ -242,6 +242,11 @@ pub enum StoreError {
         "the derived records cannot be written: {0}; free some space if the disk is full, and start bursar again"
     )]
     ViewsFailed(String),
+    /// What is derived is not what was written. Nothing is lost; a new start recomputes it.
+    #[error(
+        "the derived records are damaged: {0}; `bursar rebuild` recomputes them, and so does the next start"
+    )]
+    ViewsDamaged(String),
     /// Another process has the store open.
     #[error("{0}")]
     Locked(String),

@@ -246,6 +246,13 @@ pub fn split_prefix(prefix: [u8; PREFIX_BYTES]) -> (u32, u32) {
     (u32::from_le_bytes([l0, l1, l2, l3]), u32::from_le_bytes([c0, c1, c2, c3]))
 }
 
+/// The event id in the first bytes of record `sequence`, whatever its checksum says. Nothing
+/// vouches for it; it may help a person to find out which event was lost.
+pub fn claimed_event_id(bytes: &[u8], sequence: u64) -> Option<String> {
+    let record = Record::decode_payload(bytes.get(PREFIX_BYTES..)?).ok()?;
+    (record.sequence == sequence).then_some(record.event_id)
+}
+
 /// What the first bytes of a record claim, before the checksum has been looked at.
 ///
 /// Lets a search for records pass over other bytes without reading the lengths they pretend to.

@@ -196,7 +196,7 @@ impl<'a> Update<'a> {
         if event.record.outcome != Outcome::Parked {
             return Ok(None);
         }
-        let stored = self.journal_record(event.position)?;
+        let stored = stored_record(self.journal, &event)?;
         let read = in_partition(self.read(&stored)?, livemode);
         let Reading::Report { object, created, says } = read.reading else {
             return Ok(Some(Outcome::Parked));
@@ -367,10 +367,6 @@ impl<'a> Update<'a> {
         Ok(summary.insert(held))
     }
 
-    fn journal_record(&self, position: Position) -> Result<Record, StoreError> {
-        self.journal.read(position).map_err(StoreError::from)
-    }
-
     /// All that has changed.
     pub(super) fn finish(self) -> Result<Layer, StoreError> {
         self.pending.rows(self.views)
@@ -401,6 +397,21 @@ fn parked(event: Event, reason: &str) -> Event {
     Event { reading: Reading::Parked { reason: reason.to_owned() }, ..event }
 }
 
+/// An event's record, read back from the journal; never another's.
+pub(super) fn stored_record(
+    journal: &JournalReader,
+    event: &StoredEvent,
+) -> Result<Record, StoreError> {
+    let record = journal.read(event.position)?;
+    if record.sequence == event.record.sequence && record.event_id == event.record.id {
+        return Ok(record);
+    }
+    Err(StoreError::Damaged(format!(
+        "where event {} should lie is record {}, of event {}; `bursar verify` finds what is wrong",
+        event.record.id, record.sequence, record.event_id
+    )))
+}
+
 /// A report read back from the journal.
 pub(super) fn stored_report(
     views: &Views,
@@ -413,7 +424,7 @@ pub(super) fn stored_report(
         StoreError::Damaged(format!("event {sequence} {what}; `bursar verify` finds what is wrong"))
     };
     let event = views.event(key.livemode, sequence)?.ok_or_else(|| missing("is not indexed"))?;
-    let record = journal.read(event.position)?;
+    let record = stored_record(journal, &event)?;
     let body = record.body.unpack().map_err(|_| missing("does not unpack"))?;
     match rules.read(&body, Timestamp(record.received_at)).map(|read| read.reading) {
         Some(Reading::Report { created, says, .. }) => {

@@ -25,6 +25,8 @@ mod clients;
 mod convergence;
 /// kill -9 under load and during a start.
 mod crash;
+/// Damaged files: what is found, what is said of it, and what a repair keeps.
+mod damage;
 /// Documents that are made from the code's tables, or compared with them.
 mod docs;
 /// What is said, in a sentence, of events and accounts.

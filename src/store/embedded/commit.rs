@@ -11,7 +11,7 @@ use crate::store::embedded::upkeep::catch_up;
 use crate::store::embedded::{Inner, Writer, unpack};
 use crate::store::journal::{AppendError, Draft, Position};
 use crate::store::record::{PackedBody, RecordKind};
-use crate::store::update::{Header, Redrive, Update, in_partition};
+use crate::store::update::{Header, Redrive, Update, in_partition, stored_record};
 use crate::store::{Incoming, Receipt, StoreError};
 
 impl Inner {
@@ -142,7 +142,7 @@ impl Inner {
         if event.record.conflicting_redelivery {
             return Ok(false);
         }
-        let stored = unpack(&self.journal.read(event.position)?.body)?;
+        let stored = unpack(&stored_record(&self.journal, &event)?.body)?;
         Ok(incoming.conflicting_redelivery
             || !self.rules.same_content(&stored, &unpack(&incoming.body)?))
     }

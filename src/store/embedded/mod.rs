@@ -7,6 +7,7 @@
 //! **Never in here:** what an event means (see [`crate::store::Rules`] and the domain).
 
 mod commit;
+mod repair;
 mod upkeep;
 
 use std::path::Path;
@@ -21,12 +22,13 @@ use crate::store::embedded::upkeep::{catch_up, rebuilt_views};
 use crate::store::folder::Folder;
 use crate::store::journal::{Journal, JournalError, JournalReader};
 use crate::store::record::PackedBody;
-use crate::store::update::stored_report;
+use crate::store::update::{stored_record, stored_report};
 use crate::store::views::{self, Views};
 use crate::store::{
     ChangePage, EventFilter, EventRecord, Feed, Incoming, Object, ObjectFilter, Page, Receipt,
     Rules, Slice, Store, StoreError, Summary,
 };
+pub use repair::{Lost, Repaired, Survey};
 pub use upkeep::{Check, Verified};
 
 /// Bodies that one scan holds in memory, about.
@@ -94,6 +96,22 @@ impl Embedded {
         rules: Arc<dyn Rules>,
         progress: Progress<'_>,
     ) -> Result<Self, StoreError> {
+        match Self::try_open(path, options, Arc::clone(&rules), progress) {
+            Err(error @ StoreError::ViewsDamaged(_)) => {
+                tracing::warn!(%error, "the derived records are damaged");
+                Folder::open(path)?.note_views_damaged();
+                Self::try_open(path, options, rules, progress)
+            }
+            other => other,
+        }
+    }
+
+    fn try_open(
+        path: &Path,
+        options: Options,
+        rules: Arc<dyn Rules>,
+        progress: Progress<'_>,
+    ) -> Result<Self, StoreError> {
         let folder = Folder::open(path)?;
         folder.delete_leftovers()?;
         let views = trusted_views(&folder);
@@ -135,7 +153,11 @@ impl Embedded {
             let folder = Folder::open(path)?;
             let was_closed = folder.is_closed();
             let views = trusted_views(&folder);
-            open_journal(&folder, Options::default(), views.as_ref())?;
+            match open_journal(&folder, Options::default(), views.as_ref()) {
+                // Opening recomputes them.
+                Err(StoreError::ViewsDamaged(_)) => folder.note_views_damaged(),
+                other => drop(other?),
+            }
             // Looking opened them; the next start need not recompute them for that.
             if let Some((views, _)) = views.filter(|_| was_closed) {
                 views.flush()?;
@@ -156,15 +178,23 @@ impl Embedded {
 /// The views on disk and the last record they reflect (0: none), unless a power loss can have
 /// hurt them or they are of another version.
 fn trusted_views(folder: &Folder) -> Option<(Views, u64)> {
-    if !folder.views().is_dir() || !folder.views_can_be_trusted() {
+    if !folder.views().is_dir() {
+        return None;
+    }
+    if let Some(reason) = folder.distrust_of_views() {
+        tracing::warn!("the derived records are recomputed: {reason}");
         return None;
     }
     // From here on sled may write: a power loss must not find it trusted.
     let opened = folder.note_opened().and_then(|()| Views::open(&folder.views()));
     match opened.and_then(|views| Ok((views.reached()?, views))) {
-        Ok((reached, views)) => reached.map(|reached| (views, reached)),
+        Ok((Some(reached), views)) => Some((views, reached)),
+        Ok((None, _)) => {
+            tracing::warn!("the derived records are recomputed: another version made them");
+            None
+        }
         Err(error) => {
-            tracing::warn!(%error, "the derived records cannot be used and are recomputed");
+            tracing::warn!(%error, "the derived records are recomputed: they cannot be used");
             None
         }
     }
@@ -178,7 +208,44 @@ fn open_journal(
 ) -> Result<Journal, StoreError> {
     let acknowledged = views.map_or(0, |(_, reached)| *reached);
     let path = folder.journal();
-    Ok(Journal::create_or_open_with(&path, options.segment_bytes, acknowledged)?)
+    if folder.was_open_before() && !Journal::exists(&path) {
+        return Err(StoreError::Damaged(format!(
+            "all files of the journal are missing from {}; put the missing files back, or restore \
+             the folder from a copy (to begin with an empty store, take another folder)",
+            path.display()
+        )));
+    }
+    let journal = Journal::create_or_open_with(&path, options.segment_bytes, acknowledged)?;
+    match views {
+        Some((views, _)) if !are_of_journal(views, &journal.reader())? => {
+            Err(StoreError::Damaged(format!(
+                "the derived records in {} do not belong to the journal in {}: put the journal back \
+                 that they were made from, or, if this one is right, delete the derived records, \
+                 which are then recomputed",
+                folder.views().display(),
+                path.display(),
+            )))
+        }
+        _ => Ok(journal),
+    }
+}
+
+/// Whether the last record that the views reflect is the one that lies there.
+fn are_of_journal(views: &Views, journal: &JournalReader) -> Result<bool, StoreError> {
+    let Some(applied) = views.applied()? else { return Ok(true) };
+    let record = match journal.read(applied.position) {
+        // Had it been damaged since, the derived records would still not say which is right.
+        Err(JournalError::BeyondEnd { .. } | JournalError::Damaged { .. }) => return Ok(false),
+        read => read?,
+    };
+    if record.sequence != applied.sequence || !record.kind.is_event() {
+        return Ok(record.sequence == applied.sequence);
+    }
+    let event = views.event(record.livemode, record.sequence)?;
+    Ok(event.is_some_and(|event| {
+        let EventRecord { id, recorded_at, .. } = &event.record;
+        *id == record.event_id && recorded_at.0 == record.recorded_at
+    }))
 }
 
 impl Inner {
@@ -188,6 +255,21 @@ impl Inner {
             Ok(self.views.event(livemode, sequence)?.map(|event| event.record.id))
         });
         ids.filter_map(Result::transpose).collect()
+    }
+
+    /// Passes a result on. When it tells of damaged views, the next start recomputes them.
+    fn noting_damage<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::ViewsDamaged(_)) = result {
+            self.folder.note_views_damaged();
+        }
+        result
+    }
+
+    fn body(&self, livemode: bool, id: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.views.event_of_id(livemode, id)? {
+            Some(event) => unpack(&stored_record(&self.journal, &event)?.body).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn scan(&self, after: u64, limit: usize) -> Result<Vec<(EventRecord, Vec<u8>)>, StoreError> {
@@ -229,7 +311,8 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     let inner = Arc::clone(inner);
-    let done = tokio::task::spawn_blocking(move || work(&inner)).await;
+    let work = move || inner.noting_damage(work(&inner));
+    let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
 }
 
@@ -253,7 +336,8 @@ impl Store for Embedded {
     }
 
     async fn object(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
-        Ok(self.inner.views.object(key)?.map(|stored| stored.object))
+        let stored = self.inner.noting_damage(self.inner.views.object(key))?;
+        Ok(stored.map(|stored| stored.object))
     }
 
     async fn objects(
@@ -281,14 +365,12 @@ impl Store for Embedded {
     }
 
     async fn event(&self, livemode: bool, id: &str) -> Result<Option<EventRecord>, StoreError> {
-        Ok(self.inner.views.event_of_id(livemode, id)?.map(|event| event.record))
+        let event = self.inner.noting_damage(self.inner.views.event_of_id(livemode, id))?;
+        Ok(event.map(|event| event.record))
     }
 
     async fn body(&self, livemode: bool, id: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.inner.views.event_of_id(livemode, id)? {
-            Some(event) => unpack(&self.inner.journal.read(event.position)?.body).map(Some),
-            None => Ok(None),
-        }
+        self.inner.noting_damage(self.inner.body(livemode, id))
     }
 
     async fn events(
@@ -305,7 +387,7 @@ impl Store for Embedded {
     }
 
     async fn summary(&self, livemode: bool) -> Result<Summary, StoreError> {
-        self.inner.views.summary(livemode)
+        self.inner.noting_damage(self.inner.views.summary(livemode))
     }
 
     async fn scan(

@@ -26,7 +26,11 @@ impl Embedded {
         progress: Progress<'_>,
     ) -> Result<u64, StoreError> {
         let folder = Folder::open(path)?;
-        let journal = open_journal(&folder, options, trusted_views(&folder).as_ref())?;
+        let journal = match open_journal(&folder, options, trusted_views(&folder).as_ref()) {
+            // That is what a rebuild is for.
+            Err(StoreError::ViewsDamaged(_)) => open_journal(&folder, options, None)?,
+            opened => opened?,
+        };
         let views = rebuilt_views(&folder, &journal, rules, progress)?;
         views.flush()?;
         drop(views);
@@ -41,7 +45,7 @@ impl Embedded {
         let recomputed = Views::open(&folder.new_views())?;
         let newest = *self.inner.newest.borrow();
         catch_up(&recomputed, (journal, newest), &**rules, progress)?;
-        let check = compare(views, &recomputed, most, progress)?;
+        let check = self.inner.noting_damage(compare(views, &recomputed, most, progress))?;
         drop(recomputed);
         folder.delete_new_views()?;
         Ok(check)
@@ -68,6 +72,7 @@ impl Embedded {
                 progress(At { stage: "records checked", done: verified.records, total });
             }
         }
+        verified.faults.extend(self.inner.journal.written_behind_the_ends()?);
         let check = self.check(most, progress)?;
         verified.derived_rows = check.rows;
         verified.faults.extend(check.differences);

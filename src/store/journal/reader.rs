@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::cursor::Cursor;
 use super::segment::{self, HEADER_BYTES, SegmentHeader};
 use super::window::{Window, read_record};
-use super::{End, JournalError, Position};
+use super::{End, JournalError, Position, recovery};
 use crate::store::record::Record;
 
 /// Open files that readers keep; the oldest segments are closed first.
@@ -120,6 +120,23 @@ impl JournalReader {
         read_record(&file, offset.into(), stop.into()).map_err(|failure| {
             JournalError::at_record(self.shared.path(segment), offset.into(), failure, None)
         })
+    }
+
+    /// Closed segments with something behind their last record, in words: bytes that change there
+    /// cost nothing, and show that the disk is not to be trusted.
+    pub fn written_behind_the_ends(&self) -> Result<Vec<String>, JournalError> {
+        let mut found = Vec::new();
+        for number in 1..self.shared.end().segment {
+            let path = self.shared.path(number);
+            let stop = u64::from(self.shared.stop(number, self.shared.end()).unwrap_or(0));
+            if recovery::last_byte_written(&path, stop)? > stop {
+                let file = path.display();
+                found.push(format!(
+                    "{file}, from byte {stop} on: not blank behind the last record; nothing is lost"
+                ));
+            }
+        }
+        Ok(found)
     }
 
     /// The records behind `from` (none: all of them), in order, up to the end as of this call.

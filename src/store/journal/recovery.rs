@@ -65,9 +65,15 @@ fn open(file: &Path) -> Result<Window, JournalError> {
 
 /// Whether a file holds nothing behind the place of its header.
 pub(super) fn is_blank(file: &Path) -> Result<bool, JournalError> {
+    let header = u64::from(HEADER_BYTES);
+    Ok(last_byte_written(file, header)? <= header)
+}
+
+/// Behind the last byte from `from` on that is not zero; `from` when all are.
+pub(super) fn last_byte_written(file: &Path, from: u64) -> Result<u64, JournalError> {
     let mut window = open(file)?;
-    let tail = survey(&mut window, HEADER_BYTES.into(), u64::MAX);
-    Ok(tail.map_err(JournalError::io(file.to_owned()))?.dirty_end <= HEADER_BYTES.into())
+    let tail = survey(&mut window, from, u64::MAX);
+    Ok(tail.map_err(JournalError::io(file.to_owned()))?.dirty_end)
 }
 
 fn check_continues(
@@ -169,11 +175,11 @@ pub(super) fn read_last_segment(
     let is_damage =
         is_lost || tail.later_batch || !suspect.can_be_torn(&failure).map_err(on_disk())?;
     if is_damage {
-        return Err(match failure {
-            ReadFailure::Record(RecordError::Absent) if is_lost => {
-                JournalError::ends_too_early(path, offset, sequence, acknowledged)
-            }
-            failure => JournalError::at_record(path, offset, failure, Some(sequence)),
+        let ends = matches!(failure, ReadFailure::Record(RecordError::Absent));
+        return Err(if is_lost && ends {
+            JournalError::ends_too_early(path, offset, sequence, acknowledged)
+        } else {
+            JournalError::at_record(path, offset, failure, Some(sequence))
         });
     }
     Ok(Ending { path, file, window: cursor.window, newest, end, dirty_end: tail.dirty_end })

@@ -605,7 +605,11 @@ fn one_wrong_bit_in_the_newest_batch_is_told_from_a_torn_write() {
                 Err(JournalError::Damaged { .. }) => called_damage += 1,
                 Err(error) => panic!("seed {seed}, byte {at}: {error}"),
                 Ok(journal) => {
-                    assert_eq!(event_ids(&journal), ids_of(&[first.clone()]), "byte {at}");
+                    assert_eq!(
+                        event_ids(&journal),
+                        ids_of(std::slice::from_ref(&first)),
+                        "byte {at}"
+                    );
                     cut += 1;
                 }
             }

@@ -85,7 +85,7 @@ impl Rows {
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        let value = self.db.get(key).map_err(|error| unavailable(&error))?;
+        let value = self.db.get(key).map_err(|error| sled_failed(&error))?;
         value.map(|value| unpacked(key, value)).transpose()
     }
 
@@ -95,7 +95,7 @@ impl Rows {
         range: Range<Vec<u8>>,
     ) -> impl DoubleEndedIterator<Item = Row> + use<> {
         self.db.range(range).map(|row| {
-            let (key, value) = row.map_err(|error| unavailable(&error))?;
+            let (key, value) = row.map_err(|error| sled_failed(&error))?;
             let value = unpacked(&key, value)?;
             Ok((key, value))
         })
@@ -103,7 +103,7 @@ impl Rows {
 
     /// Every row as it lies in sled, in the order of the keys.
     pub(super) fn all(&self) -> impl Iterator<Item = Row> + use<> {
-        self.db.iter().map(|row| row.map_err(|error| unavailable(&error)))
+        self.db.iter().map(|row| row.map_err(|error| sled_failed(&error)))
     }
 }
 
@@ -130,7 +130,7 @@ impl RowWriter {
 
     /// Hands everything to the operating system. Not durable by itself.
     pub(super) fn flush(&mut self) -> Result<(), StoreError> {
-        self.rows.db.flush().map_err(|error| unavailable(&error))?;
+        self.rows.db.flush().map_err(|error| sled_failed(&error))?;
         self.redo.clear().map_err(|error| unavailable(&error))
     }
 
@@ -148,7 +148,7 @@ impl RowWriter {
                 Some(value) => self.rows.db.insert(key, value),
                 None => self.rows.db.remove(key),
             };
-            put.map_err(|error| unavailable(&error))?;
+            put.map_err(|error| sled_failed(&error))?;
         }
         Ok(())
     }
@@ -164,8 +164,7 @@ fn unpacked(key: &[u8], value: Bytes) -> Result<Bytes, StoreError> {
         return Ok(value);
     }
     let unpacked = PackedBody::from_bytes(&value).and_then(|packed| packed.unpack());
-    let unpacked =
-        unpacked.map_err(|error| StoreError::Damaged(format!("a derived record: {error}")))?;
+    let unpacked = unpacked.map_err(|error| StoreError::ViewsDamaged(error.to_string()))?;
     Ok(unpacked.into())
 }
 
@@ -179,11 +178,14 @@ pub(super) fn encode<T: Serialize>(value: &T) -> Result<Bytes, StoreError> {
 }
 
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
-    postcard::from_bytes(bytes).map_err(|error| {
-        StoreError::Damaged(format!(
-            "a derived record does not decode: {error}; `bursar rebuild` recomputes all of them"
-        ))
-    })
+    postcard::from_bytes(bytes).map_err(|error| StoreError::ViewsDamaged(error.to_string()))
+}
+
+fn sled_failed(error: &sled::Error) -> StoreError {
+    if matches!(error, sled::Error::Corruption { .. }) {
+        return StoreError::ViewsDamaged(error.to_string());
+    }
+    unavailable(error)
 }
 
 fn unavailable(error: &impl std::fmt::Display) -> StoreError {

@@ -170,6 +170,7 @@ impl Shared {
         match (result, turn) {
             (Ok(()), Turn::Write(_)) => held.writing = Arc::default(),
             (Ok(()), Turn::Flush { wanted }) => held.flushes_done = *wanted,
+            (Err(error @ StoreError::ViewsDamaged(_)), _) => held.failure = Some(error),
             (Err(error), _) => held.failure = Some(StoreError::ViewsFailed(error.to_string())),
         }
         self.turn.notify_all();

@@ -161,15 +161,17 @@ fn flip(path: &Path, at: u64, bit: u32) {
 
 /// A record of a segment: where it lies, and what it is.
 #[derive(Clone, Debug)]
-struct Stands {
+pub(crate) struct Stands {
     from: usize,
     to: usize,
+    pub(crate) kind: u8,
+    pub(crate) encoding: u8,
     sequence: u64,
     id: String,
 }
 
 /// The records of a segment.
-fn records(segment: &Path) -> Vec<Stands> {
+pub(crate) fn records(segment: &Path) -> Vec<Stands> {
     let bytes = std::fs::read(segment).expect("a segment");
     let number = |at: usize, count: usize| {
         let mut number = [0; 8];
@@ -184,7 +186,8 @@ fn records(segment: &Path) -> Vec<Stands> {
         let at = from + 50 + source;
         let id_length = usize::try_from(number(at, 4)).expect("a length");
         let id = String::from_utf8_lossy(&bytes[at + 4..at + 4 + id_length]).into_owned();
-        found.push(Stands { from, to, sequence: number(from + 12, 8), id });
+        let (kind, encoding) = (bytes[from + 9], bytes[from + 11]);
+        found.push(Stands { from, to, kind, encoding, sequence: number(from + 12, 8), id });
         from = to;
     }
     found

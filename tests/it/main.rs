@@ -59,6 +59,8 @@ mod restart;
 mod scenarios;
 /// `bursar serve`: settings, refusals, signals, restarts.
 mod serve;
+/// Stores that earlier versions wrote.
+mod stores;
 /// The architecture: which module may name which, and what the documents name.
 mod tidy;
 /// The commands around the store, and the small ones.

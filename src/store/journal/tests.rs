@@ -586,7 +586,7 @@ fn a_failed_sync_is_final_until_the_journal_is_opened_anew() {
     assert_eq!(event_ids(&open(&folder).unwrap()), ids_of(&batches));
 }
 
-/// Without any hint that the batch was acknowledged: the bytes alone show that it was written whole.
+/// Without any hint that the batch was acknowledged: the bytes show that it was written whole.
 #[test]
 fn one_wrong_bit_in_the_newest_batch_is_told_from_a_torn_write() {
     let (mut called_damage, mut cut) = (0, 0);

@@ -43,7 +43,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     verified.faults.iter().for_each(|fault| println!("{fault}"));
     Err(Failure::Failed(
-        "the store has faults; `bursar rebuild` puts derived records right, a damaged journal needs a copy"
+        "the store has faults; `bursar rebuild` puts derived records right, `bursar repair` the journal"
             .to_owned(),
     ))
 }

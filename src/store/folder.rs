@@ -186,7 +186,9 @@ impl Folder {
             return Some("a read of them met damage");
         }
         let as_left = self.this_run().is_some_and(|run| noted == run);
-        (!as_left).then_some("they were not closed in order, and the machine was started since")
+        (!as_left).then_some(
+            "they were not closed in order, and the machine was started since, or this is a copy",
+        )
     }
 
     pub(super) fn note_opened(&self) -> Result<(), StoreError> {

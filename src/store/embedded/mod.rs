@@ -242,10 +242,11 @@ fn are_of_journal(views: &Views, journal: &JournalReader) -> Result<bool, StoreE
         return Ok(record.sequence == applied.sequence);
     }
     let event = views.event(record.livemode, record.sequence)?;
-    Ok(event.is_some_and(|event| {
-        let EventRecord { id, recorded_at, .. } = &event.record;
-        *id == record.event_id && recorded_at.0 == record.recorded_at
-    }))
+    let event = event.ok_or_else(|| {
+        StoreError::ViewsDamaged(format!("event {} is not in them", record.event_id))
+    })?;
+    let EventRecord { id, recorded_at, .. } = &event.record;
+    Ok(*id == record.event_id && recorded_at.0 == record.recorded_at)
 }
 
 impl Inner {

@@ -1,8 +1,8 @@
 //! The small files: FORMAT, RULES, IDENTITY, OPENED, LOCK, REPAIR.
 
-use crate::process::READER;
+use crate::process::{Place, READER};
 
-use super::{Stored, statuses};
+use super::{Stored, files, put_back, statuses};
 
 const RUBBISH: [&[u8]; 4] = [b"", b"rubbish", b"\xff\xfe\0\x01", b"0"];
 
@@ -69,6 +69,21 @@ fn without_a_sound_note_of_how_it_was_left_derived_records_are_recomputed() {
     }
     std::fs::remove_file(stored.path("OPENED")).unwrap();
     assert_eq!(statuses(&stored.place), expected);
+}
+
+#[test]
+fn of_a_copy_made_while_the_server_runs_what_is_derived_is_recomputed() {
+    let stored = Stored::new();
+    let server = stored.place.serve();
+    let copy = Place::new();
+    let files = files(&stored.place.store()).into_iter().map(|(path, content)| {
+        let name = path.strip_prefix(stored.place.store()).unwrap();
+        (copy.store().join(name), content)
+    });
+    put_back(&copy.store(), &files.collect());
+    server.stop();
+    copy.run(&["verify"]).expect(0).says(&["are recomputed", "a copy", "no faults"]);
+    assert_eq!(copy.run(&["export"]).expect(0).stdout.lines().count(), stored.ids.len());
 }
 
 #[test]

@@ -698,3 +698,67 @@ fn a_source_that_is_too_long_is_refused_before_anything_is_written() {
     journal.append(batch(&mut dice, 1, 10)).unwrap();
     assert_eq!(open(&folder).unwrap().next_sequence(), 3);
 }
+
+/// What can be read of a journal of which 40 batches of 3 were acknowledged, and what is lost.
+fn salvaged(folder: &TempDir, acknowledged: u64) -> (Vec<Record>, BTreeSet<u64>) {
+    let (mut records, mut lost) = (Vec::new(), BTreeSet::new());
+    salvage::<JournalError>(folder.path(), acknowledged, &mut |found| {
+        match found {
+            Found::Record(record) => records.push(record),
+            Found::Gap(gap) => lost.extend(gap.sequences.into_iter().flatten()),
+        }
+        Ok(())
+    })
+    .unwrap();
+    (records, lost)
+}
+
+/// Does one random thing to the file.
+fn harm(dice: &mut Dice, path: &Path, length: usize) {
+    let from = dice.below(length);
+    match dice.below(6) {
+        0 => fs::remove_file(path).unwrap(),
+        1 => edit(path, |bytes| bytes.truncate(from)),
+        2 => edit(path, |bytes| bytes[..64].fill(0)),
+        3 => edit(path, |bytes| bytes[from..(from + 3 * SECTOR).min(length)].fill(0)),
+        4 => {
+            let noise = dice.bytes(200);
+            edit(path, |bytes| bytes.splice(from..from + 200, noise).for_each(drop));
+        }
+        _ => edit(path, |bytes| bytes[from] ^= 1 << dice.below(8)),
+    }
+}
+
+#[test]
+fn whatever_is_damaged_every_untouched_record_is_salvaged_and_all_others_are_named() {
+    for seed in 0..60 {
+        let mut dice = Dice(5000 + seed);
+        let batches: Vec<_> = (0..40).map(|_| batch(&mut dice, 3, 1500)).collect();
+        let folder = journal_of(&batches);
+        let all = scanned(&open(&folder).unwrap()).unwrap();
+        let files = segment::list(folder.path()).unwrap().into_iter();
+        let whole: Vec<_> = files.map(|it| fs::read(file(&folder, it)).unwrap()).collect();
+        for _ in 0..=dice.below(3) {
+            let number = 1 + dice.below(whole.len());
+            let path = file(&folder, u32::try_from(number).unwrap());
+            if path.exists() && fs::metadata(&path).unwrap().len() == u64::from(SEGMENT) {
+                harm(&mut dice, &path, SEGMENT as usize - 300);
+            }
+        }
+
+        let (kept, lost) = salvaged(&folder, all.len() as u64);
+        let untouched = |position: &Position, record: &Record| {
+            let mut bytes = Vec::new();
+            record.encode(&mut bytes).unwrap();
+            let from = position.offset as usize;
+            let now = fs::read(file(&folder, position.segment)).unwrap_or_default();
+            now.get(from..from + bytes.len()) == Some(&bytes[..])
+        };
+        let (safe, harmed): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|(position, record)| untouched(position, record));
+        let safe: Vec<_> = safe.into_iter().map(|(_, record)| record).collect();
+        let harmed: BTreeSet<_> = harmed.into_iter().map(|(_, record)| record.sequence).collect();
+        assert_eq!(kept, safe, "seed {seed}");
+        assert_eq!(lost, harmed, "seed {seed}");
+    }
+}

@@ -3,7 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::process::{OPERATOR, Process, READER, all_stories, id_of};
+use serde_json::{Value, json};
+
+use crate::process::{OPERATOR, Place, Process, READER, all_stories, id_of, payout};
 
 use super::{Stands, Stored, edit, files, flip, records, statuses};
 
@@ -228,4 +230,38 @@ fn a_body_that_is_damaged_while_the_server_runs_is_a_clear_problem_and_never_ano
     assert_eq!(server.get("/healthz", "").status, 200);
     let ended = server.stop();
     ended.says(&["00000001.journal", &format!("byte {}", stands[0].from), &longest.id]);
+}
+
+/// A late event has all others of its object read again.
+#[test]
+fn a_delivery_that_needs_a_damaged_record_is_refused_until_a_repair_and_then_counts_once() {
+    let stored = Stored { place: Place::new(), ids: Vec::new() };
+    let stored = stored.filled(&[payout("early"), payout("other"), payout("third")]);
+    let server = stored.place.serve();
+    let hit = records(&stored.segment(1))[0].clone();
+    flip(&stored.segment(1), hit.from as u64 + 90, 2);
+
+    let mut late: Value = serde_json::from_slice(&payout("early")).unwrap();
+    late["id"] = json!("evt_late");
+    late["created"] = json!(late["created"].as_u64().unwrap() - 100);
+    let late = late.to_string();
+    let unrelated = payout("unrelated");
+    for body in [late.as_bytes(), &unrelated] {
+        assert_eq!(server.deliver(body).status, 503, "Stripe keeps it and sends it again");
+    }
+    assert_eq!(server.get("/readyz", "").status, 503);
+    assert_eq!(server.get("/healthz", "").status, 200);
+    server.stop();
+
+    stored.check_refused(&["00000001.journal", "damaged"]);
+    stored.place.run(&["repair", "--apply"]).expect(0).says(&["evt_early"]);
+    let server = stored.place.serve();
+    for body in [late.as_bytes(), &unrelated, &payout("early")] {
+        server.deliver(body).outcome();
+    }
+    server.stop();
+    let mut ids = stored.exported();
+    ids.sort();
+    assert_eq!(ids, ["evt_early", "evt_late", "evt_other", "evt_third", "evt_unrelated"]);
+    stored.place.run(&["verify"]).expect(0).says(&["no faults"]);
 }

@@ -62,6 +62,9 @@ impl Folder {
             ))
         };
         fs::create_dir_all(path).map_err(unusable)?;
+        if !Self::exists(path) {
+            sync_above(path).map_err(unusable)?;
+        }
         let lock = lock(path)?;
         let folder = Self {
             path: path.to_owned(),
@@ -314,6 +317,23 @@ fn write_synced(folder: &Path, name: &str, content: &str) -> Result<(), StoreErr
 
 fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+/// Makes the name of a new folder durable, and of those above it, which may be new as well.
+fn sync_above(path: &Path) -> io::Result<()> {
+    for folder in path.canonicalize()?.ancestors().skip(1) {
+        match sync_folder(folder) {
+            // Where nothing can be made, nothing is new.
+            Err(error) if is_closed_to_us(&error) => return Ok(()),
+            synced => synced?,
+        }
+    }
+    Ok(())
+}
+
+fn is_closed_to_us(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), InvalidInput | PermissionDenied | ReadOnlyFilesystem)
 }
 
 fn sync_all(path: &Path) -> io::Result<()> {

@@ -1,39 +1,34 @@
 //! kill -9 under load: what was acknowledged is there, once, whatever the moment.
 #![expect(clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
-use std::collections::{BTreeMap, BTreeSet};
+/// Kills at named points.
+mod points;
+
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::load::{Load, Told, lock, stored, whole};
 use crate::process::{Connection, LIMIT, Place, Process, READER, Server, all_stories, payout};
+use crate::torture;
 
+/// Kills at random moments in the suite; `scripts/torture` makes more.
 const KILLS: usize = 6;
 const CLIENTS: usize = 6;
 /// The moment of a kill lies within this time.
 const LOAD: Duration = Duration::from_millis(600);
 
-/// What the clients know.
-#[derive(Default)]
-struct Told {
-    /// Acknowledged by a 2xx.
-    acknowledged: BTreeSet<String>,
-    /// Sent without an answer; each is sent again to the next server.
-    open: Vec<String>,
-}
-
 #[test]
 fn nothing_acknowledged_is_lost_or_counted_twice_by_kill_nine() {
-    let seed = fastrand::u64(..);
-    eprintln!("kill -9 under load: seed {seed}");
+    let (kills, seed) = (torture::asked("KILLS", KILLS), torture::seed("kill -9 under load"));
     let mut random = fastrand::Rng::with_seed(seed);
     let place = Place::new();
     let told = Mutex::new(Told::default());
-    for round in 0..KILLS {
+    for round in 0..kills {
         let server = place.serve();
-        check(&server, &told.lock().expect("a sound lock"), seed);
+        check(&server, &lock(&told), seed);
         let moment = LOAD.mul_f64(random.f64());
         load_and_kill(server, moment, round, &told);
         // In the other rounds the next server is the first to see what the kill has left.
@@ -56,63 +51,36 @@ fn nothing_acknowledged_is_lost_or_counted_twice_by_kill_nine() {
     check(&server, &told, seed);
     let stored = stored(&server);
     assert_eq!(stored.len(), told.acknowledged.len(), "seed {seed}");
-    assert!(told.acknowledged.len() > KILLS, "too little was delivered to say anything");
+    assert!(told.acknowledged.len() > kills, "too little was delivered to say anything");
     server.stop();
     place.run(&["verify"]).expect(0).says(&["no faults"]);
+    torture::row("kill -9 at random moments", kills, told.acknowledged.len(), 0);
 }
 
 /// Delivers over kept connections until the server is killed.
 fn load_and_kill(server: Server, moment: Duration, round: usize, told: &Mutex<Told>) {
     let address = server.address;
+    let load = Load {
+        name: format!("k{round}"),
+        clients: CLIENTS,
+        each: usize::MAX,
+        body: &payout,
+        on_acknowledged: &|_| {},
+    };
     std::thread::scope(|threads| {
-        for client in 0..CLIENTS {
-            let again = told.lock().expect("a sound lock").open.pop();
-            threads.spawn(move || {
-                let mut connection = Connection::to(address).expect("a connection");
-                let new = (0_u32..).map(|number| format!("k{round}_{client}_{number}"));
-                for name in again.into_iter().chain(new) {
-                    let answer = connection.deliver(&payout(&name));
-                    let mut told = told.lock().expect("a sound lock");
-                    match answer {
-                        Ok(answer) if answer.status == 200 => {
-                            told.acknowledged.insert(name);
-                        }
-                        _ => {
-                            told.open.push(name);
-                            return;
-                        }
-                    }
-                }
-            });
-        }
+        threads.spawn(|| load.deliver(address, told));
         std::thread::sleep(moment);
         server.kill_nine().expect(-9);
     });
 }
 
-/// How often each event is stored.
-fn stored(server: &Server) -> BTreeMap<String, usize> {
-    let mut stored = BTreeMap::new();
-    for event in server.events() {
-        let id = event["id"].as_str().expect("an id");
-        *stored.entry(id.trim_start_matches("evt_").to_owned()).or_default() += 1;
-    }
-    stored
-}
-
 #[track_caller]
 fn check(server: &Server, told: &Told, seed: u64) {
-    let stored = stored(server);
-    for name in &told.acknowledged {
-        assert_eq!(stored.get(name), Some(&1), "{name} was acknowledged, seed {seed}");
-    }
-    for (name, count) in &stored {
+    let stored = whole(server, &told.acknowledged).unwrap_or_else(|why| panic!("{why}, {seed}"));
+    for name in stored.keys() {
         let sent = told.acknowledged.contains(name) || told.open.contains(name);
-        assert!(sent && *count == 1, "{name} is stored {count} times, seed {seed}");
+        assert!(sent, "nobody sent {name}, seed {seed}");
     }
-    let summary = server.read("/v1/summary");
-    assert_eq!(summary["events"]["applied"], stored.len(), "seed {seed}");
-    assert_eq!(summary["payouts"]["pending"].as_u64().unwrap_or(0), stored.len() as u64);
     let newest: Option<Value> = server.read("/v1/payouts?limit=1")["data"].get(0).cloned();
     assert_eq!(newest.is_some(), !stored.is_empty());
 }
@@ -162,7 +130,7 @@ fn a_server_that_cannot_write_what_is_derived_ends_and_loses_nothing() {
         let name = format!("f{number}");
         let Ok(mut connection) = Connection::to(server.address) else { break };
         let Ok(answer) = connection.deliver(&payout(&name)) else { break };
-        let mut told = told.lock().expect("a sound lock");
+        let mut told = lock(&told);
         if answer.status == 200 {
             told.acknowledged.insert(name);
         } else {

@@ -15,6 +15,15 @@ mod support;
 /// Starts the real binary, and talks to it; for the modules that need processes.
 mod process;
 
+/// A disk that fails, waits, or ends the process that uses it, and one that is written down.
+mod shim;
+
+/// Clients that deliver until the server is gone, and what they know.
+mod load;
+
+/// How long tests with chance in them run.
+mod torture;
+
 /// Who may ask what.
 mod auth;
 /// The change feed: polled, waited for, streamed.
@@ -45,6 +54,8 @@ mod mirror;
 mod oracles;
 /// Clients that are too many, too slow, too large or deaf.
 mod overload;
+/// Power loss, at any moment of a server's life.
+mod power;
 /// Every read: fields, filters, paging, partitions, history.
 mod reads;
 /// Parked events: how they are found, and how they are tried again.

@@ -27,6 +27,10 @@ pub(crate) const OPERATOR: &str = "token-of-an-operator";
 
 /// Longer than anything here takes; reached only when something hangs.
 pub(crate) const LIMIT: Duration = Duration::from_mins(1);
+/// What [`large_payout`] pads with, and a setting that lets it pass.
+const LARGE_BYTES: usize = 6 << 20;
+pub(crate) const TAKES_LARGE: (&str, &str) = ("BURSAR_MAX_BODY_BYTES", "8388608");
+
 const POLL: Duration = Duration::from_millis(5);
 
 /// A folder, and the binary run in it.
@@ -99,25 +103,37 @@ impl Place {
     /// A server, ready, started in this way; it writes its address to `address` in this folder.
     #[track_caller]
     pub(crate) fn serve_by(&self, command: Command) -> Server {
-        std::fs::remove_file(self.path("address")).ok();
-        let mut process = Process::start(command);
-        let address = address_in(&self.path("address"), &mut process);
-        let server = Server { process, address };
+        let server = self.try_serve_by(command);
+        let server = server.unwrap_or_else(|ended| panic!("no address: {ended:#?}"));
         assert_eq!(server.get("/readyz", "").status, 200);
         server
     }
+
+    /// The same, where the start may be the end.
+    #[track_caller]
+    pub(crate) fn try_serve_by(&self, command: Command) -> Result<Server, Ended> {
+        std::fs::remove_file(self.path("address")).ok();
+        let mut process = Process::start(command);
+        match address_in(&self.path("address"), &mut process) {
+            Some(address) => Ok(Server { process, address }),
+            None => Err(process.end()),
+        }
+    }
 }
 
+/// The address that the process writes, unless it ends first.
 #[track_caller]
-fn address_in(path: &Path, process: &mut Process) -> SocketAddr {
+fn address_in(path: &Path, process: &mut Process) -> Option<SocketAddr> {
     let start = Instant::now();
     loop {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         if let Some(address) = text.strip_suffix('\n') {
-            return address.parse().expect("an address");
+            return Some(address.parse().expect("an address"));
         }
-        let is_over = process.child.try_wait().expect("a child to ask").is_some();
-        assert!(!is_over && start.elapsed() < LIMIT, "no address: {}", process.said());
+        if process.child.try_wait().expect("a child to ask").is_some() {
+            return None;
+        }
+        assert!(start.elapsed() < LIMIT, "no address: {}", process.said());
         std::thread::sleep(POLL);
     }
 }
@@ -457,6 +473,14 @@ pub(crate) fn payout(name: &str) -> Vec<u8> {
     event["id"] = json!(format!("evt_{name}"));
     event["data"]["object"]["id"] = json!(format!("po_{name}"));
     serde_json::to_vec_pretty(&event).expect("JSON")
+}
+
+/// The same, of some megabytes that hardly compress: a dozen fill a file of the journal.
+pub(crate) fn large_payout(name: &str) -> Vec<u8> {
+    let mut event: Value = serde_json::from_slice(&payout(name)).expect("a fixture in JSON");
+    let padding = std::iter::repeat_with(fastrand::alphanumeric).take(LARGE_BYTES);
+    event["padding"] = padding.collect::<String>().into();
+    serde_json::to_vec(&event).expect("JSON")
 }
 
 /// Every event of every story, shuffled, and some of them twice.

@@ -25,6 +25,10 @@ const IDENTITY_BYTES: usize = 8;
 const PROBE_BYTES: usize = 4096;
 const READ_AT_ONCE: usize = 1 << 20;
 
+/// Free space below which nothing more is taken. What is taken already is still to be written into
+/// sled, which a full disk stops for good.
+const RESERVE_BYTES: u64 = 64 << 20;
+
 pub(super) struct Folder {
     path: PathBuf,
     closing: AtomicBool,
@@ -225,6 +229,19 @@ impl Folder {
         let checksum = sync_all(&self.views()).and_then(|()| checksum_of(&self.views()));
         let checksum = checksum.map_err(|error| failed(&self.views(), &error))?;
         write_synced(&self.path, "OPENED", &format!("{CLOSED} {checksum:08x}"))
+    }
+
+    /// Whether there is room for one more commit and for all that follows from it.
+    pub(super) fn check_room(&self) -> Result<(), StoreError> {
+        // Where the system does not tell, the writes will.
+        let Ok(disk) = rustix::fs::statvfs(&self.path) else { return Ok(()) };
+        if disk.f_bavail.saturating_mul(disk.f_frsize) >= RESERVE_BYTES {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable(format!(
+            "the disk is full: less than {} MiB are free; free some space",
+            RESERVE_BYTES >> 20
+        )))
     }
 
     /// Whether the disk still takes something; a full one does not.

@@ -40,6 +40,8 @@ mod damage;
 mod docs;
 /// What is said, in a sentence, of events and accounts.
 mod explain;
+/// Full disks, broken ones and slow ones.
+mod faults;
 /// The change feed as a store gives it.
 mod feed;
 /// Histories: whole, recomputed, and with all that each report changed.

@@ -10,6 +10,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -27,8 +28,11 @@ pub(crate) const OPERATOR: &str = "token-of-an-operator";
 
 /// Longer than anything here takes; reached only when something hangs.
 pub(crate) const LIMIT: Duration = Duration::from_mins(1);
-/// What [`large_payout`] pads with, and a setting that lets it pass.
+/// What a [`large_payout`] is padded with.
 const LARGE_BYTES: usize = 6 << 20;
+static PADDING: LazyLock<String> =
+    LazyLock::new(|| std::iter::repeat_with(fastrand::alphanumeric).take(LARGE_BYTES).collect());
+/// A setting that lets it pass.
 pub(crate) const TAKES_LARGE: (&str, &str) = ("BURSAR_MAX_BODY_BYTES", "8388608");
 
 const POLL: Duration = Duration::from_millis(5);
@@ -198,6 +202,15 @@ impl Process {
     pub(crate) fn threads(&self) -> usize {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
         tasks.expect("a running process").count()
+    }
+
+    /// Memory in use now, by the system's own count.
+    pub(crate) fn resident_bytes(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("a running process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+        kilobytes.map(|it: usize| it << 10).expect("a size")
     }
 
     /// Waits until stderr has a line with `text`.
@@ -475,11 +488,15 @@ pub(crate) fn payout(name: &str) -> Vec<u8> {
     serde_json::to_vec_pretty(&event).expect("JSON")
 }
 
-/// The same, of some megabytes that hardly compress: a dozen fill a file of the journal.
+/// The same, of some megabytes: a dozen fill a file of the journal.
 pub(crate) fn large_payout(name: &str) -> Vec<u8> {
+    padded_payout(name, LARGE_BYTES)
+}
+
+/// The same with so many bytes more, which hardly compress.
+pub(crate) fn padded_payout(name: &str, bytes: usize) -> Vec<u8> {
     let mut event: Value = serde_json::from_slice(&payout(name)).expect("a fixture in JSON");
-    let padding = std::iter::repeat_with(fastrand::alphanumeric).take(LARGE_BYTES);
-    event["padding"] = padding.collect::<String>().into();
+    event["padding"] = PADDING[..bytes].into();
     serde_json::to_vec(&event).expect("JSON")
 }
 

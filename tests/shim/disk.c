@@ -20,8 +20,8 @@
  *
  * The record is a row of lines, each a change; after `write` follow the bytes. Files and folders
  * are named by inode, and by path where a name is made. `sync` gives the length that the record
- * had when the sync began: what was written down before that is on the disk. sync_file_range is
- * no change: it promises nothing after a loss of power.
+ * had when the sync began: what was written down before that is on the disk. sync_file_range
+ * promises nothing after a loss of power, and does nothing here.
  *
  * Everything under one lock but the syncs, so that the record has the order of what happened.
  */
@@ -415,6 +415,13 @@ int fsync(int fd) {
 
 int fdatasync(int fd) {
     return sync_file(fd, SYS_fdatasync);
+}
+
+int sync_file_range(int fd, off_t offset, off_t length, unsigned flags) {
+    char path[PATH_MAX];
+    if (path_of(fd, path))
+        return 0;
+    return (int)syscall(SYS_sync_file_range, fd, offset, length, flags);
 }
 
 int rename(const char *from, const char *to) {

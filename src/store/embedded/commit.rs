@@ -88,6 +88,7 @@ impl Inner {
         if let Some(failure) = self.views.failure() {
             return Err(failure);
         }
+        self.folder.check_room()?;
         if writer.behind {
             let newest = writer.journal.newest();
             let behind = (&self.journal, newest);

@@ -246,6 +246,7 @@ impl Folder {
 
     /// Whether the disk still takes something; a full one does not.
     pub(super) fn check_writable(&self) -> Result<(), StoreError> {
+        self.check_room()?;
         let path = self.path.join("PROBE");
         fs::write(&path, [0; PROBE_BYTES]).map_err(|error| failed(&path, &error))?;
         // Another caller may have removed it first.

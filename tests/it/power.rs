@@ -8,6 +8,8 @@
 mod disk;
 /// What was written down.
 mod recording;
+/// What that disk keeps and loses.
+mod rules;
 
 use std::collections::BTreeSet;
 use std::panic::resume_unwind;

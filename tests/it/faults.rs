@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::load::{Load, Told, lock, whole};
 use crate::process::{
     Answer, Connection, Ended, LIMIT, Place, Server, TAKES_LARGE, large_payout, padded_payout,
-    payout, run,
+    payout, run, text,
 };
 use crate::shim::Shim;
 use crate::torture;
@@ -50,6 +50,10 @@ impl Faulty {
         let mut command = self.place.command(&["serve"]);
         command.envs([TAKES_LARGE]);
         self.place.try_serve_by(self.shim.under(command))
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ended {
+        run(self.shim.under(self.place.command(arguments)))
     }
 
     fn load(&self, server: &Server, clients: usize, each: usize) {
@@ -92,8 +96,7 @@ impl Faulty {
         let told = lock(&self.told);
         whole(&server, &told.acknowledged).unwrap_or_else(|why| panic!("{why}"));
         server.stop();
-        let verified = run(self.shim.under(self.place.command(&["verify"])));
-        verified.expect(0).says(&["no faults"]);
+        self.run(&["verify"]).expect(0).says(&["no faults"]);
         told.acknowledged.len()
     }
 }
@@ -212,6 +215,23 @@ fn a_sled_that_cannot_write_ends_the_process_and_a_new_start_helps() {
         faulty.shim.rules(FULL);
         let ended = faulty.try_serve().err().expect("no start");
         ended.expect(1).says(&["No space left on device"]);
+        faulty.restarted()
+    });
+}
+
+#[test]
+fn commands_without_room_fail_and_leave_the_store_as_it_was() {
+    rounds("no room for a rebuild or an import", || {
+        let (faulty, other) = (Faulty::new(), Faulty::new());
+        for rule in ["m store/views.new 1 0 ENOSPC", "w store/views.new/* 3 0 ENOSPC"] {
+            faulty.shim.rules(&[rule]);
+            faulty.run(&["rebuild"]).expect(1).says(&["No space left on device"]);
+        }
+        faulty.shim.rules(&[]);
+        let file = faulty.place.path("events.jsonl");
+        other.run(&["export", text(&file)]).expect(0);
+        faulty.shim.rules(&["f store* 1 0 ENOSPC"]);
+        faulty.run(&["import", text(&file)]).expect(1).says(&["the disk is full"]);
         faulty.restarted()
     });
 }

@@ -105,7 +105,7 @@ static const char *below(const char *path) {
 static const char *path_of(int fd, char path[PATH_MAX]) {
     char link[64];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t length = syscall(SYS_readlink, link, path, PATH_MAX - 1);
+    ssize_t length = syscall(SYS_readlinkat, AT_FDCWD, link, path, PATH_MAX - 1);
     if (length < 0)
         return NULL;
     path[length] = 0;

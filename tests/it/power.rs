@@ -40,13 +40,13 @@ const AT_ONCE: usize = 4;
 
 #[test]
 fn what_was_acknowledged_before_a_power_loss_is_there_after_it() {
-    let cuts = torture::asked("CUTS", CUTS_OF_MANY_EVENTS);
+    let cuts = ("CUTS", CUTS_OF_MANY_EVENTS);
     survives_power_loss("power loss, batches of 1 to 500 events", cuts, || life_of_many(&[]));
 }
 
 #[test]
 fn what_was_acknowledged_before_a_power_loss_is_there_when_the_journal_changed_its_file() {
-    let cuts = torture::asked("LARGE_CUTS", CUTS_OF_LARGE_EVENTS);
+    let cuts = ("LARGE_CUTS", CUTS_OF_LARGE_EVENTS);
     survives_power_loss("power loss, journal changes its file", cuts, life_of_large);
 }
 
@@ -67,8 +67,8 @@ fn without_syncs_of_the_journal_a_power_loss_loses_what_was_acknowledged() {
 }
 
 #[track_caller]
-fn survives_power_loss(name: &str, cuts: usize, live: impl FnOnce() -> Vec<u8>) {
-    let seed = torture::seed(name);
+fn survives_power_loss(name: &str, (asked, enough): (&str, usize), live: impl FnOnce() -> Vec<u8>) {
+    let (cuts, seed) = (torture::asked(asked, enough), torture::seed(name));
     let earlier = std::env::var_os("BURSAR_TORTURE_RECORD").map(PathBuf::from);
     let record = earlier.map_or_else(live, |path| std::fs::read(path).expect("a record"));
     let Cuts { acknowledged, losses } = cut(&record, cuts, seed);
@@ -79,8 +79,10 @@ fn survives_power_loss(name: &str, cuts: usize, live: impl FnOnce() -> Vec<u8>) 
     let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("power-{seed}"));
     std::fs::write(&kept, record).expect("a copy of the record");
     panic!(
-        "{losses:#?}\nthe same again: BURSAR_TORTURE_SEED={seed} BURSAR_TORTURE_RECORD={}",
-        kept.display()
+        "{losses:#?}\nthe same cuts again: BURSAR_TORTURE_SEED={seed} BURSAR_TORTURE_{asked}={cuts} \
+         BURSAR_TORTURE_RECORD={} cargo test --test it -- --exact {}",
+        kept.display(),
+        std::thread::current().name().unwrap_or_default(),
     );
 }
 

@@ -119,10 +119,15 @@ impl Place {
         std::fs::remove_file(self.path("address")).ok();
         let mut process = Process::start(command);
         match address_in(&self.path("address"), &mut process) {
-            Some(address) => Ok(Server { process, address }),
-            None => Err(process.end()),
+            Some(address) if is_alive(address) => Ok(Server { process, address }),
+            _ => Err(process.end()),
         }
     }
+}
+
+/// A server that answers also listens to signals.
+fn is_alive(address: SocketAddr) -> bool {
+    Connection::to(address).and_then(|mut connection| connection.get("/healthz", "")).is_ok()
 }
 
 /// The address that the process writes, unless it ends first.

@@ -33,11 +33,18 @@ async fn receive_one(
     handles: &Handles,
 ) -> Result<HttpResponse, ApiError> {
     let bounds = handles.delivery_bounds();
-    let signature = bounds.length(request).and_then(|_| signature(request));
-    let signature = signature.inspect_err(|_| body::end_after_answer(request))?;
+    let length = bounds.length(request).inspect_err(|_| body::end_after_answer(request))?;
+    let signature = signature(request);
+    // Of a body without a known length only reading it tells whether it is too large.
+    if length.is_some()
+        && let Err(error) = signature
+    {
+        body::end_after_answer(request);
+        return Err(error);
+    }
     // Held until the answer, and with it its share of the room for bodies.
     let body = body::take(request, payload, &bounds, &handles.body_room).await?;
-    let receipt = handles.receiver.receive(signature, &body, clock::now()).await?;
+    let receipt = handles.receiver.receive(signature?, &body, clock::now()).await?;
     Ok(HttpResponse::Ok().json(view::receipt(&receipt)))
 }
 

@@ -132,7 +132,7 @@ impl Folder {
 
     /// Refuses what a newer program has derived: by its rules parked events may have been used.
     fn check_rules(&self) -> Result<(), StoreError> {
-        let (path, known) = (self.path.join("RULES"), views::VIEWS_VERSION);
+        let (path, known) = (self.path.join("RULES"), views::RULES_VERSION);
         match read_small(&path)?.and_then(|noted| noted.parse::<u32>().ok()) {
             Some(noted) if noted > known => Err(StoreError::NewerFormat(format!(
                 "{} says rules `{noted}`, but this bursar knows only `{known}`; use the version that wrote it, or a newer one (to let this one recompute everything by its own rules, delete the file)",

@@ -14,6 +14,7 @@ pub mod views;
 
 pub mod embedded;
 mod folder;
+mod stored;
 mod update;
 
 use std::collections::BTreeMap;

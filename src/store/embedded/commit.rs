@@ -11,7 +11,8 @@ use crate::store::embedded::upkeep::catch_up;
 use crate::store::embedded::{Inner, Writer, unpack};
 use crate::store::journal::{AppendError, Draft, Position};
 use crate::store::record::{PackedBody, RecordKind};
-use crate::store::update::{Header, Redrive, Update, in_partition, stored_record};
+use crate::store::stored::{Header, in_partition, stored_record};
+use crate::store::update::{Redrive, Update};
 use crate::store::{Incoming, Receipt, StoreError};
 
 impl Inner {

@@ -5,7 +5,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::store::StoreError;
-use crate::store::embedded::{At, Embedded, Options, Progress, trusted_views};
+use crate::store::embedded::open::trusted_views;
+use crate::store::embedded::{At, Embedded, Options, Progress};
 use crate::store::folder::Folder;
 use crate::store::journal::{AppendError, Draft, Found, Gap, Journal, Place, salvage};
 use crate::store::record::Record;

@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 use std::path::Path;
 
 use crate::domain::event::Outcome;
-use crate::store::embedded::{At, Embedded, Inner, Options, Progress, open_journal, trusted_views};
+use crate::store::embedded::open::{open_journal, trusted_views};
+use crate::store::embedded::{At, Embedded, Inner, Options, Progress};
 use crate::store::folder::Folder;
 use crate::store::journal::{Journal, JournalReader};
 use crate::store::update::Update;
@@ -84,7 +85,7 @@ impl Inner {
     /// Reads parked events again when these rules have not done so yet: a newer version may be
     /// able to use what an older one could not.
     pub(super) fn retry_parked(&self) -> Result<(), StoreError> {
-        if self.folder.knows_rules(views::VIEWS_VERSION) {
+        if self.folder.knows_rules(views::RULES_VERSION) {
             return Ok(());
         }
         let (mut tried, mut used) = (0, 0);
@@ -98,7 +99,7 @@ impl Inner {
         if tried > 0 {
             tracing::info!(tried, used, "read parked events again, as this version may know more");
         }
-        self.folder.note_rules(views::VIEWS_VERSION)
+        self.folder.note_rules(views::RULES_VERSION)
     }
 }
 

@@ -38,6 +38,10 @@ use writer::Writer;
 /// Raised when the rules, or what these records mean, change: older views are then rebuilt.
 pub(super) const VIEWS_VERSION: u32 = 3;
 
+/// Raised, and [`VIEWS_VERSION`] with it, when other rules make something else of the same events:
+/// parked events are then read again, and readers of the change feed begin anew.
+pub(super) const RULES_VERSION: u32 = 2;
+
 /// Items that one page looks at before it answers with what it has found.
 const LOOKED_AT_PER_PAGE: usize = 20_000;
 

@@ -180,8 +180,8 @@ fn a_replay_that_does_not_come_in_time_is_told_so() {
 
 #[test]
 fn a_body_that_is_refused_and_goes_on_for_ever_is_cut_off() {
-    let app = start(&[], Patience { parting: SHORT, ..ENDLESS });
-    let bare = "POST /v1/replays HTTP/1.1\r\nHost: b\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let app = start(&[("MAX_BODY_BYTES", "15")], Patience { parting: SHORT, ..ENDLESS });
+    let bare = "POST /webhooks/stripe HTTP/1.1\r\nHost: b\r\nTransfer-Encoding: chunked\r\n\r\n";
     trickle_until_closed(sent(&app, bare), b"1\r\n \r\n");
 }
 

@@ -117,6 +117,13 @@ impl Conduct {
         self.leaves.set(true);
     }
 
+    /// A client that takes its answer, however slowly, is not idle.
+    fn takes_answers(&self) {
+        if !self.leaves() {
+            self.since.set(Instant::now());
+        }
+    }
+
     pub(super) fn leaves(&self) -> bool {
         self.leaves.get()
     }
@@ -251,6 +258,7 @@ impl AsyncWrite for Connection {
         self.is_stuck = written.is_pending();
         if !self.is_stuck {
             self.conduct.read_on();
+            self.conduct.takes_answers();
         }
         written
     }

@@ -13,8 +13,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::store::{StoreError, views};
+use checksum::checksum_of;
 
 mod aside;
+mod checksum;
 
 /// The layout this program writes, and the only one it reads.
 const FORMAT: u32 = 1;
@@ -23,7 +25,6 @@ const CLOSED: &str = "closed";
 const DAMAGED: &str = "damaged";
 const IDENTITY_BYTES: usize = 8;
 const PROBE_BYTES: usize = 4096;
-const READ_AT_ONCE: usize = 1 << 20;
 
 /// Free space below which nothing more is taken. What is taken already is still to be written into
 /// sled, which a full disk stops for good.
@@ -223,6 +224,11 @@ impl Folder {
         self.closing.store(true, Ordering::Relaxed);
     }
 
+    /// The store is used from here on: only an orderly end closes it again.
+    pub(super) fn stay_open(&self) {
+        self.closing.store(false, Ordering::Relaxed);
+    }
+
     /// Makes the views durable, then notes that they are.
     pub(super) fn note_closed(&self) -> Result<(), StoreError> {
         views::wait_until_let_go(&self.views());
@@ -369,31 +375,6 @@ fn read_small(path: &Path) -> Result<Option<String>, StoreError> {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).trim().to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(path, &error)),
-    }
-}
-
-/// One checksum over the names and contents of all files in a folder.
-fn checksum_of(folder: &Path) -> io::Result<u32> {
-    let entries = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path()));
-    let mut paths = entries.collect::<io::Result<Vec<_>>>()?;
-    paths.sort();
-    paths.iter().try_fold(0, |sum, path| {
-        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-        let sum = crc32c::crc32c_append(sum, name);
-        let of_content = if path.is_dir() { checksum_of(path)? } else { checksum_of_file(path)? };
-        Ok(crc32c::crc32c_append(sum, &of_content.to_le_bytes()))
-    })
-}
-
-fn checksum_of_file(path: &Path) -> io::Result<u32> {
-    let mut file = File::open(path)?;
-    let (mut buffer, mut sum) = (vec![0; READ_AT_ONCE], 0);
-    loop {
-        let count = file.read(&mut buffer)?;
-        if count == 0 {
-            return Ok(sum);
-        }
-        sum = crc32c::crc32c_append(sum, buffer.get(..count).unwrap_or_default());
     }
 }
 

@@ -70,7 +70,7 @@ const ONLY_IN: &[(&str, &str, &str)] = &[
 ];
 
 /// Lines of the longest file without its tests. Only ever lowered.
-const LONGEST_FILE: usize = 402;
+const LONGEST_FILE: usize = 394;
 const LONGEST_LINE: usize = 100;
 
 fn root() -> &'static Path {

@@ -40,6 +40,7 @@ impl Embedded {
         folder.delete_leftovers()?;
         let views = trusted_views(&folder);
         let journal = open_journal(&folder, options, views.as_ref())?;
+        folder.stay_open();
         if journal.recovered_tail() > 0 {
             let dropped = journal.recovered_tail();
             tracing::warn!(
@@ -75,17 +76,10 @@ impl Embedded {
     pub fn probe(path: &Path) -> Result<(), StoreError> {
         if Folder::exists(path) {
             let folder = Folder::open(path)?;
-            let was_closed = folder.is_closed();
-            let views = trusted_views(&folder);
-            match open_journal(&folder, Options::default(), views.as_ref()) {
+            match open_journal(&folder, Options::default(), trusted_views(&folder).as_ref()) {
                 // Opening recomputes them.
                 Err(StoreError::ViewsDamaged(_)) => folder.note_views_damaged(),
                 other => drop(other?),
-            }
-            // Looking opened them; the next start need not recompute them for that.
-            if let Some((views, _)) = views.filter(|_| was_closed) {
-                views.flush()?;
-                folder.close_when_dropped();
             }
         } else if path.exists() && !path.is_dir() {
             return Err(StoreError::Unavailable(format!("{} is not a folder", path.display())));
@@ -109,10 +103,17 @@ pub(super) fn trusted_views(folder: &Folder) -> Option<(Views, u64)> {
         tracing::warn!("the derived records are recomputed: {reason}");
         return None;
     }
+    let was_closed = folder.is_closed();
     // From here on sled may write: a power loss must not find it trusted.
     let opened = folder.note_opened().and_then(|()| Views::open(&folder.views()));
     match opened.and_then(|views| Ok((views.reached()?, views))) {
-        Ok((Some(reached), views)) => Some((views, reached)),
+        Ok((Some(reached), views)) => {
+            // Who only looks, or is refused, leaves them closed: they say what was acknowledged.
+            if was_closed {
+                folder.close_when_dropped();
+            }
+            Some((views, reached))
+        }
         Ok((None, _)) => {
             tracing::warn!("the derived records are recomputed: another version made them");
             None

@@ -164,7 +164,10 @@ impl Embedded {
             if found.is_sound() {
                 return Ok(None);
             }
-            (folder.begin_repair(acknowledged)?, found)
+            folder.stay_open();
+            let aside = folder.begin_repair(acknowledged)?;
+            aside.note_lost(&found.list())?;
+            (aside, found)
         };
         let new_journal = aside.new_journal()?;
         let written = rewrite(&aside.damaged_journal(), &new_journal, aside.acknowledged, options)?;

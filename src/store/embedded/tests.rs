@@ -67,6 +67,24 @@ fn sled_writes_into_rebuilt_views_only_after_the_store_is_noted_to_be_open() {
 }
 
 #[test]
+fn a_start_that_is_refused_leaves_a_closed_store_closed() {
+    let folder = TempDir::new().unwrap();
+    let open = || Embedded::open(folder.path(), SMALL, Arc::new(Illiterate), &mut |_| {});
+    let store = open().unwrap();
+    store.inner.writer.lock().unwrap().journal.append(vec![draft()]).unwrap();
+    drop(store);
+    let store = open().unwrap();
+    actix_web::rt::System::new().block_on(store.close()).unwrap();
+    drop(store);
+    let journal = folder.path().join("journal");
+    let segment = std::fs::read_dir(&journal).unwrap().next().unwrap().unwrap().path();
+    std::fs::remove_file(segment).unwrap();
+    assert!(open().is_err());
+    assert!(Embedded::survey(folder.path(), &mut |_| {}).is_ok());
+    assert!(is_closed(&folder), "that it was closed says what was acknowledged");
+}
+
+#[test]
 fn a_probe_leaves_a_closed_store_closed() {
     let folder = TempDir::new().unwrap();
     let store = Embedded::open(folder.path(), SMALL, Arc::new(Illiterate), &mut |_| {}).unwrap();

@@ -32,6 +32,7 @@ impl Embedded {
             Err(StoreError::ViewsDamaged(_)) => open_journal(&folder, options, None)?,
             opened => opened?,
         };
+        folder.stay_open();
         let views = rebuilt_views(&folder, &journal, rules, progress)?;
         views.flush()?;
         drop(views);
@@ -86,6 +87,10 @@ impl Inner {
     /// able to use what an older one could not.
     pub(super) fn retry_parked(&self) -> Result<(), StoreError> {
         if self.folder.knows_rules(views::RULES_VERSION) {
+            return Ok(());
+        }
+        if let Err(error) = self.folder.check_room() {
+            tracing::warn!(%error, "parked events are read again at the next start");
             return Ok(());
         }
         let (mut tried, mut used) = (0, 0);

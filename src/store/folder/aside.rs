@@ -42,7 +42,7 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(&path, &error)),
         };
-        let read = note.split_once(' ').and_then(|(name, acknowledged)| {
+        let read = note.trim().split_once(' ').and_then(|(name, acknowledged)| {
             name.strip_prefix(ASIDE)?.parse::<u32>().ok()?;
             Some((self.path.join(name), acknowledged.parse().ok()?))
         });
@@ -83,18 +83,23 @@ impl Aside<'_> {
         Ok(path)
     }
 
+    /// Writes down what is lost, once: a later attempt has no derived records to ask.
+    pub(in crate::store) fn note_lost(&self, lost: &str) -> Result<(), StoreError> {
+        fs::create_dir_all(&self.path).map_err(|error| failed(&self.path, &error))?;
+        if self.path.join(LOST).exists() {
+            return Ok(());
+        }
+        write_synced(&self.path, LOST, lost)
+    }
+
     /// Exchanges the journals, and makes sure that nobody takes the new one for the old.
     pub(in crate::store) fn finish(
         self,
         new_journal: &Path,
         lost: &str,
     ) -> Result<PathBuf, StoreError> {
+        self.note_lost(lost)?;
         let Self { folder, path, acknowledged: _ } = self;
-        fs::create_dir_all(&path).map_err(|error| failed(&path, &error))?;
-        // The first attempt still had the derived records, and knew more.
-        if !path.join(LOST).exists() {
-            write_synced(&path, LOST, lost)?;
-        }
         for name in ["views", "IDENTITY", "journal"] {
             set_aside(&folder.path, &path, name)?;
         }

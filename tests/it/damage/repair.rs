@@ -151,7 +151,7 @@ fn a_repair_that_was_cut_off_is_completed_by_the_next() {
     let kept = without(&stored.ids, &[&hit.id]);
     let (aside, journal) = (stored.path("damaged-1"), stored.path("journal"));
     let cut_off = |step: usize| {
-        fs::write(stored.path("REPAIR"), format!("damaged-1 {}", stored.ids.len())).unwrap();
+        fs::write(stored.path("REPAIR"), format!("damaged-1 {}\n", stored.ids.len())).unwrap();
         fs::create_dir_all(stored.path("journal.new")).unwrap();
         fs::write(stored.path("journal.new/00000001.journal"), "half a segment").unwrap();
         if step > 0 {

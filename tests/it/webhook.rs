@@ -1,8 +1,9 @@
 //! `POST /webhooks/stripe`.
 
 use std::sync::mpsc;
+use std::time::Duration;
 
-use bursar::app::RunError;
+use bursar::app::{Patience, RunError};
 use bursar::pipeline::commit::Limits;
 use bursar::store::StoreError;
 use bursar::stripe::signature::sign;
@@ -687,7 +688,8 @@ fn a_body_of_exactly_the_limit_is_taken_with_a_length_and_in_chunks() {
 
 #[test]
 fn a_body_beyond_the_limit_is_refused_and_the_client_hears_it() {
-    let app = TestApp::start();
+    let patience = Patience { parting: Duration::from_millis(500), ..Patience::default() };
+    let app = TestApp::start_patient(patience);
     for length in [MAX_BODY_BYTES + 1, 2 * MAX_BODY_BYTES, 24 * MAX_BODY_BYTES] {
         let body = event_of_length(length);
         let answer = app.send(&signed(&body));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::cli::count::counted;
 use crate::cli::meter::Meter;
 use crate::cli::settings::{OfStore, SettingFlags};
-use crate::cli::{Failure, block_on, open_store, store_folder};
+use crate::cli::{Failure, block_on, must_exist, open_store, store_folder};
 use crate::pipeline::portable;
 use crate::store::SharedStore;
 
@@ -27,6 +27,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (folder, _) = store_folder(&arguments.settings)?;
+    must_exist(&folder)?;
     let store: SharedStore = Arc::new(open_store(&folder)?);
     let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(if arguments.file.as_os_str() == "-" {
         Box::new(std::io::stdout())

@@ -8,13 +8,11 @@ use std::sync::Arc;
 use crate::cli::count::counted;
 use crate::cli::meter::Meter;
 use crate::cli::settings::{OfStore, Reads, SettingFlags};
-use crate::cli::{Failure, block_on, store_folder};
+use crate::cli::{Failure, block_on, open_store, store_folder};
 use crate::clock;
 use crate::config::Checker;
 use crate::pipeline::portable::{self, Defaults, Imported};
-use crate::pipeline::rules::StripeRules;
 use crate::store::SharedStore;
-use crate::store::embedded::{Embedded, Options};
 
 /// Read events that `export` wrote into a store, new or not (the server is stopped)
 #[derive(clap::Args)]
@@ -47,12 +45,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     for path in &arguments.files {
         readers.push((path, open(path)?));
     }
-    let mut recovering = Meter::default();
-    let opened = Embedded::open(&folder, Options::default(), Arc::new(StripeRules), &mut |at| {
-        recovering.at(at);
-    });
-    let store: SharedStore = Arc::new(opened?);
-    recovering.clear();
+    let store: SharedStore = Arc::new(open_store(&folder)?);
 
     let defaults = Defaults { now: clock::now(), livemode: livemode.unwrap_or(true) };
     let mut meter = Meter::default();

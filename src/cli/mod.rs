@@ -134,9 +134,8 @@ fn store_folder<R: Reads>(flags: &SettingFlags<R>) -> Result<(PathBuf, Settings)
     Ok((folder, settings))
 }
 
-/// Opens a store that must exist.
-fn open_store(folder: &Path) -> Result<Embedded, Failure> {
-    must_exist(folder)?;
+/// Opens a store, or makes it: who needs one that is there asks [`must_exist`] first.
+fn open_store(folder: &Path) -> Result<Embedded, StoreError> {
     let mut meter = Meter::default();
     let store =
         Embedded::open(folder, Options::default(), Arc::new(StripeRules), &mut |at| meter.at(at))?;

@@ -26,6 +26,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (folder, _) = store_folder(&arguments.settings)?;
+    must_exist(&folder)?;
     let mut meter = Meter::default();
     if arguments.check {
         let store = open_store(&folder)?;
@@ -43,7 +44,6 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             ))
         };
     }
-    must_exist(&folder)?;
     let records =
         Embedded::rebuild(&folder, Options::default(), &StripeRules, &mut |at| meter.at(at))?;
     meter.clear();

@@ -1,14 +1,12 @@
 //! `bursar verify`
 
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::cli::count::counted;
 use crate::cli::meter::Meter;
 use crate::cli::settings::{OfStore, SettingFlags};
-use crate::cli::{Failure, block_on, must_exist, repair, store_folder};
-use crate::pipeline::rules::StripeRules;
-use crate::store::embedded::{Embedded, Options, Verified};
+use crate::cli::{Failure, block_on, must_exist, open_store, repair, store_folder};
+use crate::store::embedded::Verified;
 use crate::store::{Store, StoreError};
 
 /// Faults that are named.
@@ -49,9 +47,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn verify(folder: &Path) -> Result<Verified, StoreError> {
+    let store = open_store(folder)?;
     let mut meter = Meter::default();
-    let rules = Arc::new(StripeRules);
-    let store = Embedded::open(folder, Options::default(), rules, &mut |at| meter.at(at))?;
     let verified = store.verify(SHOWN, &mut |at| meter.at(at))?;
     meter.clear();
     block_on(store.close())?;

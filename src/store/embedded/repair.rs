@@ -137,12 +137,10 @@ impl Embedded {
     /// Reads all of the journal, whatever its state, and changes nothing in it.
     pub fn survey(path: &Path, progress: Progress<'_>) -> Result<Survey, StoreError> {
         let folder = Folder::open_for_repair(path)?;
-        if let Some(aside) = folder.unfinished_repair()? {
-            return survey(&aside.damaged_journal(), aside.acknowledged, None, progress);
+        match folder.unfinished_repair()? {
+            Some(aside) => survey(&aside.damaged_journal(), aside.acknowledged, None, progress),
+            None => Ok(survey_in_place(&folder, progress)?.0),
         }
-        let views = trusted_views(&folder);
-        let acknowledged = views.as_ref().map_or(0, |(_, reached)| *reached);
-        survey(&folder.journal(), acknowledged, views.as_ref().map(|(views, _)| views), progress)
     }
 
     /// Makes a new journal of what can be read of a damaged one, and sets the damaged one aside.
@@ -157,10 +155,7 @@ impl Embedded {
             let found = survey(&aside.damaged_journal(), aside.acknowledged, None, progress)?;
             (aside, found)
         } else {
-            let views = trusted_views(&folder);
-            let acknowledged = views.as_ref().map_or(0, |(_, reached)| *reached);
-            let views = views.as_ref().map(|(views, _)| views);
-            let found = survey(&folder.journal(), acknowledged, views, progress)?;
+            let (found, acknowledged) = survey_in_place(&folder, progress)?;
             if found.is_sound() {
                 return Ok(None);
             }
@@ -181,6 +176,14 @@ impl Embedded {
         let aside = aside.finish(&new_journal, &found.list())?;
         Ok(Some(Repaired { survey: found, aside }))
     }
+}
+
+/// What is found of a journal that no repair has touched, and up to where it was acknowledged.
+fn survey_in_place(folder: &Folder, progress: Progress<'_>) -> Result<(Survey, u64), StoreError> {
+    let views = trusted_views(folder);
+    let acknowledged = views.as_ref().map_or(0, |(_, reached)| *reached);
+    let views = views.as_ref().map(|(views, _)| views);
+    Ok((survey(&folder.journal(), acknowledged, views, progress)?, acknowledged))
 }
 
 fn survey(

@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::store::StoreError;
-use crate::store::views::layer::{Layer, Put};
+use crate::store::views::layer::Layer;
 use crate::store::views::rows::{Bytes, RowWriter};
 
 /// Bytes of rows that are written without waiting for more.
@@ -94,11 +94,7 @@ impl Writer {
     pub(super) fn range(&self, range: &Range<Vec<u8>>) -> BTreeMap<Bytes, Option<Bytes>> {
         let held = self.shared.lock();
         // The oldest first, so that the newest has the last word.
-        let rows: BTreeMap<Bytes, Option<Bytes>> = held.writing.range(range).collect();
-        held.filling.range(range).fold(rows, |mut rows, (key, value): Put| {
-            rows.insert(key, value);
-            rows
-        })
+        held.writing.range(range).chain(held.filling.range(range)).collect()
     }
 
     /// Returns when sled has handed everything held so far to the operating system.

@@ -1,8 +1,11 @@
-//! Everything that is Stripe's: how a delivery is signed and how an event is spelled.
+//! Everything that is Stripe's: how a delivery is signed, how an event is spelled, how calls are
+//! made.
 //!
-//! [`signature`] decides whether bytes are from Stripe; [`wire`] decides what they say.
+//! [`signature`] decides whether bytes are from Stripe; [`wire`] decides what they say; [`client`]
+//! calls out, and is handed only to what may.
 //!
-//! **Never in here:** storage, HTTP, or a reading of the clock.
+//! **Never in here:** storage, our own HTTP surface, or a reading of the clock.
 
+pub mod client;
 pub mod signature;
 pub mod wire;

@@ -74,6 +74,8 @@ mod scenarios;
 mod serve;
 /// Stores that earlier versions wrote.
 mod stores;
+/// Calls to Stripe: what is sent, what is sent again, what is known afterwards.
+mod stripe_client;
 /// The architecture: which module may name which, and what the documents name.
 mod tidy;
 /// The commands around the store, and the small ones.

@@ -4,6 +4,7 @@
 //! reports them all. Values of secrets never appear in a message.
 
 mod entries;
+mod stripe;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};

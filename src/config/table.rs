@@ -1,5 +1,7 @@
 //! All settings, with their defaults and what they mean.
 
+use crate::stripe::client::API_VERSION;
+
 /// One setting, as the documentation shows it.
 #[derive(Debug)]
 pub struct Setting {
@@ -63,6 +65,26 @@ pub const SETTINGS: &[Setting] = &[
         name: "max_connections",
         default: Some("2048"),
         help: "Connections that are served at once; requests on others get 503",
+    },
+    Setting {
+        name: "stripe_key",
+        default: None,
+        help: "API key of Stripe's, which lets bursar call Stripe; without it bursar only listens",
+    },
+    Setting {
+        name: "stripe_api_base",
+        default: Some("https://api.stripe.com"),
+        help: "Where Stripe's API is; https, unless on a loopback address",
+    },
+    Setting {
+        name: "stripe_version",
+        default: Some(API_VERSION),
+        help: "Version of Stripe's API that calls ask for",
+    },
+    Setting {
+        name: "backfill_minutes",
+        default: Some("1440"),
+        help: "How often missed events are fetched from Stripe, 0 for never",
     },
     Setting { name: "log", default: Some("info"), help: "Tracing filter, e.g. info,bursar=debug" },
     Setting { name: "log_format", default: Some("text"), help: "text or json" },

@@ -15,6 +15,7 @@ mod rest;
 mod transport;
 mod verdict;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -163,6 +164,16 @@ impl CallError {
             | Self::Unknown { request_id, .. } => request_id.as_deref(),
         }
     }
+}
+
+/// A way to Stripe, and where it leads.
+#[derive(Clone)]
+pub struct Access {
+    pub stripe: Arc<dyn Stripe>,
+    /// The partition that the key works in.
+    pub livemode: bool,
+    /// The version of the API in which answers are.
+    pub version: String,
 }
 
 /// Who makes calls. One call is one logical call: what is safe to send again is sent again.

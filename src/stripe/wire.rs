@@ -8,6 +8,8 @@
 //! understood is parked. Fields that are only shown are read leniently: an odd one is left out.
 
 mod account;
+mod listed;
+mod made;
 mod money;
 mod raw;
 mod tracked;
@@ -22,6 +24,8 @@ use crate::domain::event::{Event, Reading, Says};
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::time::Timestamp;
 use account::{capability, snapshot};
+pub use listed::{Listed, ListedEvent, listed_events};
+pub use made::{Note, Observation, note, observation};
 use money::{balance, payout, topup, transfer};
 use raw::{
     Map, Raw, Unusable, compact, fields_of, id_of, is_object, lenient, non_empty, raw_fields,

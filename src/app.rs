@@ -1,17 +1,24 @@
 //! The service, put together: who calls owns the socket, the store and the stop signal.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use actix_web::web::Data;
 use tokio::sync::{Semaphore, watch};
 
+use crate::clock;
 use crate::http::auth::Refusals;
 pub use crate::http::{Capacity, Patience, SPARE_CONNECTIONS};
-use crate::http::{Handles, server};
+use crate::http::{Fetching, Handles, server};
+use crate::pipeline::backfill::{Backfills, Works};
 use crate::pipeline::commit::{Committer, Limits};
+use crate::pipeline::pace::Pace;
 use crate::pipeline::receive::Receiver;
+use crate::pipeline::refetch::Refetcher;
+use crate::pipeline::refetch::ambiguous::Watch;
 use crate::pipeline::replay::Replayer;
 use crate::store::{SharedStore, StoreError};
+use crate::stripe::client::Access;
 use crate::stripe::signature::Verifier;
 use crate::token::Tokens;
 
@@ -24,6 +31,15 @@ pub struct Parts {
     pub capacity: Capacity,
     pub limits: Limits,
     pub patience: Patience,
+    pub outbound: Option<Outbound>,
+}
+
+/// What is done by calling Stripe, which needs a key.
+pub struct Outbound {
+    pub access: Access,
+    /// How often missed events are fetched; zero is never, unless someone asks for it.
+    pub backfill_every: Duration,
+    pub pace: Pace,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +59,7 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
     let (committer, committing, mut failure) = Committer::start(store.clone(), parts.limits);
+    let (fetching, background) = fetching(parts.outbound, &store, &committer);
     let handles = Data::new(Handles {
         receiver: Receiver::new(parts.verifier, committer.clone(), parts.livemode),
         replayer: Replayer::new(store.clone(), committer, parts.livemode),
@@ -55,6 +72,7 @@ pub async fn run(
         body_room: Semaphore::new(parts.capacity.total_body_bytes),
         patience: parts.patience,
         draining: watch::Sender::new(false),
+        fetching,
     });
     let server = server(listener, handles.clone())?;
     let control = server.handle();
@@ -75,9 +93,39 @@ pub async fn run(
         }
         error = failed => return Err(error.into()),
         ended = &mut serving => ended.map_err(std::io::Error::other)??,
+        // Ends with the others, wherever it is: what was fetched is stored, and the next start goes
+        // on with the rest.
+        () = background => {}
     }
     drop(handles);
     committing.await.ok();
     store.close().await?;
     Ok(())
+}
+
+/// What fetches from Stripe, and the work that goes on in the background, which never ends.
+fn fetching(
+    outbound: Option<Outbound>,
+    store: &SharedStore,
+    committer: &Committer,
+) -> (Option<Fetching>, impl Future<Output = ()> + use<>) {
+    let works = outbound.map(|Outbound { access, backfill_every, pace }| {
+        let refetcher = Refetcher::new(access.clone(), committer.clone(), clock::now);
+        let (store, committer, clock) = (store.clone(), committer.clone(), clock::now);
+        (Works { access, store, committer, refetcher, pace, clock }, backfill_every)
+    });
+    let fetching = works.as_ref().map(|(works, _)| Fetching {
+        backfills: Backfills::default(),
+        refetcher: works.refetcher.clone(),
+        livemode: works.access.livemode,
+    });
+    let backfills = fetching.as_ref().map(|fetching| fetching.backfills.clone());
+    let background = async move {
+        let Some((backfills, (works, every))) = backfills.zip(works) else {
+            return std::future::pending().await;
+        };
+        let watch = Watch::new(works.refetcher.clone(), works.store.clone(), works.pace);
+        tokio::join!(backfills.serve(works, every), watch.run());
+    };
+    (fetching, background)
 }

@@ -4,6 +4,7 @@
 //! reports them all. Values of secrets never appear in a message.
 
 mod entries;
+mod limits;
 mod stripe;
 mod table;
 
@@ -270,25 +271,6 @@ impl<'s> Checker<'s> {
 
     pub fn boolean(&mut self, name: &str) -> Option<bool> {
         self.parsed(name, |text| text.parse().ok(), "true or false")
-    }
-
-    pub fn max_body_bytes(&mut self) -> Option<usize> {
-        let parse = |text: &str| text.parse().ok().filter(|bytes| (1..=64 << 20).contains(bytes));
-        self.parsed("max_body_bytes", parse, "a number of bytes from 1 to 67108864")
-    }
-
-    /// `None` after a problem. There must be room for the largest body.
-    pub fn max_total_body_bytes(&mut self, max_body_bytes: Option<usize>) -> Option<usize> {
-        let least = max_body_bytes.unwrap_or(1);
-        let parse =
-            |text: &str| text.parse().ok().filter(|bytes| (least..=64 << 30).contains(bytes));
-        let must = "a number of bytes from that of BURSAR_MAX_BODY_BYTES to 68719476736";
-        self.parsed("max_total_body_bytes", parse, must)
-    }
-
-    pub fn max_connections(&mut self) -> Option<usize> {
-        let parse = |text: &str| text.parse().ok().filter(|count| (1..=1 << 20).contains(count));
-        self.parsed("max_connections", parse, "a number from 1 to 1048576")
     }
 
     pub fn tolerance_seconds(&mut self) -> Option<u64> {

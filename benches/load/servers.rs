@@ -157,6 +157,7 @@ fn bursar(folder: &Path, log: &str) -> Result<(), Error> {
         capacity: CAPACITY,
         limits: Limits::default(),
         patience: Patience::default(),
+        outbound: None,
     };
     let listener = listen()?;
     actix_web::rt::System::new().block_on(run(listener, Arc::new(store), parts, stopped()))?;

@@ -131,6 +131,7 @@ fn parts(keys: &Keys) -> Result<Parts, Failure> {
         capacity: CAPACITY,
         limits: Limits::default(),
         patience: Patience::default(),
+        outbound: None,
     })
 }
 

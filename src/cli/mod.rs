@@ -4,6 +4,7 @@
 //! failure, 2 wrong usage or settings. Only here is anything printed to stdout.
 #![expect(clippy::print_stdout, reason = "this is what a command line is for")]
 
+pub mod backfill;
 pub mod completions;
 pub mod demo;
 pub mod export;
@@ -54,6 +55,7 @@ enum Command {
     History(history::Arguments),
     Replay(replay::Arguments),
     Redrive(redrive::Arguments),
+    Backfill(backfill::Arguments),
     Rebuild(rebuild::Arguments),
     Verify(verify::Arguments),
     Repair(repair::Arguments),
@@ -94,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::History(arguments) => history::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Redrive(arguments) => redrive::run(&arguments),
+        Command::Backfill(arguments) => backfill::run(&arguments),
         Command::Rebuild(arguments) => rebuild::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Repair(arguments) => repair::run(&arguments),

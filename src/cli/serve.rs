@@ -3,17 +3,20 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::{Capacity, Parts, Patience, run as run_app};
+use crate::app::{Capacity, Outbound, Parts, Patience, run as run_app};
 use crate::cli::meter::Meter;
 use crate::cli::settings::{All, SettingFlags};
 use crate::cli::{Failure, block_on, open_files};
 use crate::config::{Checker, Settings};
 use crate::pipeline::commit::Limits;
+use crate::pipeline::pace::Pace;
 use crate::pipeline::rules::StripeRules;
 use crate::store::embedded::{Embedded, Options};
+use crate::stripe::client::{Access, Client, ClientSettings};
 
 /// Run the service
 #[derive(clap::Args)]
@@ -71,6 +74,7 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
     let tokens = checker.tokens(bind);
     let livemode = checker.livemode();
     let capacity = capacity(&mut checker);
+    let (stripe, backfill_every) = (checker.stripe(), checker.backfill_every());
     let log = checker.log();
     let address_out = checker.optional("address_out").map(PathBuf::from);
     let wrong_settings = checker.has_problems();
@@ -99,9 +103,43 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
     crate::telemetry::start(&filter, json);
     let connections = open_files::connections(capacity.connections);
     let capacity = Capacity { connections, ..capacity };
+    let outbound = match stripe.zip(backfill_every) {
+        Some((stripe, backfill_every)) => Some(outbound(stripe, backfill_every, livemode)?),
+        None => None,
+    };
     let (limits, patience) = (Limits::default(), Patience::default());
-    let parts = Parts { verifier, tokens, insecure_no_auth, livemode, capacity, limits, patience };
+    let parts = Parts {
+        verifier,
+        tokens,
+        insecure_no_auth,
+        livemode,
+        capacity,
+        limits,
+        patience,
+        outbound,
+    };
     Ok(Start { listener, folder, address_out, parts })
+}
+
+fn outbound(
+    settings: ClientSettings,
+    backfill_every: Duration,
+    livemode: bool,
+) -> Result<Outbound, Failure> {
+    let (key_livemode, version) = (settings.livemode(), settings.version.clone());
+    if key_livemode != livemode {
+        let mode = |livemode| if livemode { "live mode" } else { "test mode" };
+        tracing::warn!(
+            "BURSAR_STRIPE_KEY works in {}, and reads show {} unless they ask for the other: set \
+             BURSAR_LIVEMODE to {key_livemode}, or use another key",
+            mode(key_livemode),
+            mode(livemode)
+        );
+    }
+    let client = Client::new(settings)
+        .map_err(|error| Failure::Failed(format!("Stripe cannot be called: {error}")))?;
+    let access = Access { stripe: Arc::new(client), livemode: key_livemode, version };
+    Ok(Outbound { access, backfill_every, pace: Pace::default() })
 }
 
 /// `None` after a problem.

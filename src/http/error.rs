@@ -10,8 +10,10 @@ use serde_json::json;
 
 use crate::pipeline::commit::CommitError;
 use crate::pipeline::receive::ReceiveError;
+use crate::pipeline::refetch::RefetchError;
 use crate::pipeline::replay::ReplayError;
 use crate::store::StoreError;
+use crate::stripe::client::CallError;
 use crate::stripe::signature::SignatureError;
 
 /// Stripe retries by its own schedule; other callers may follow this.
@@ -24,7 +26,11 @@ pub enum ApiError {
     #[error(transparent)]
     Replay(#[from] ReplayError),
     #[error(transparent)]
+    Refetch(Box<RefetchError>),
+    #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("this needs a key of Stripe's: set BURSAR_STRIPE_KEY and start bursar again")]
+    NoStripeKey,
     #[error("send `Authorization: Bearer TOKEN` with a token from BURSAR_TOKENS")]
     Unauthorized,
     #[error("this needs a token with the role {needed}")]
@@ -92,6 +98,8 @@ impl ApiError {
             | Self::NoBalance
             | Self::NoSuchPath => "not_found",
             Self::Replay(ReplayError::NotParked(_)) => "not_parked",
+            Self::Refetch(error) => of_refetch(error),
+            Self::NoStripeKey => "stripe_key_missing",
             Self::Unauthorized => "unauthorized",
             Self::Forbidden { .. } => "forbidden",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
@@ -106,7 +114,10 @@ impl ApiError {
 
     /// Whether the message is about our own insides, which are for the log only.
     pub(super) fn is_internal(&self) -> bool {
-        let told = matches!(self, Self::Draining) || self.code() == "overloaded";
+        let told = matches!(
+            self.code(),
+            "overloaded" | "stripe_key_missing" | "stripe_refused" | "stripe_unavailable"
+        ) || matches!(self, Self::Draining);
         self.status_code().is_server_error() && !told
     }
 }
@@ -118,12 +129,16 @@ impl ResponseError for ApiError {
             "forbidden" => StatusCode::FORBIDDEN,
             "not_found" => StatusCode::NOT_FOUND,
             "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
-            "not_parked" => StatusCode::CONFLICT,
+            "not_parked" | "other_mode" => StatusCode::CONFLICT,
             "feed_restarted" => StatusCode::GONE,
             "body_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
             "request_timeout" => StatusCode::REQUEST_TIMEOUT,
             // Stripe delivers again after a 5xx: a failure of ours costs a delay, not an event.
-            "overloaded" | "store_unavailable" | "store_damaged" => StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded" | "store_unavailable" | "store_damaged" | "stripe_unavailable" => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            "stripe_key_missing" => StatusCode::NOT_IMPLEMENTED,
+            "stripe_refused" => StatusCode::BAD_GATEWAY,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -162,6 +177,27 @@ impl ResponseError for ApiError {
             members.insert("next".to_owned(), (*newest).into());
         }
         response.body(problem.to_string())
+    }
+}
+
+impl From<RefetchError> for ApiError {
+    fn from(error: RefetchError) -> Self {
+        Self::Refetch(Box::new(error))
+    }
+}
+
+fn of_refetch(error: &RefetchError) -> &'static str {
+    match error {
+        RefetchError::Call(CallError::Refused { status: 404, .. })
+        | RefetchError::Deleted { .. } => "not_found",
+        RefetchError::Call(CallError::Refused { .. } | CallError::NotDone { retry: false, .. }) => {
+            "stripe_refused"
+        }
+        RefetchError::Call(CallError::NotDone { .. } | CallError::Unknown { .. })
+        | RefetchError::Unusable(_) => "stripe_unavailable",
+        RefetchError::OtherMode { .. } => "other_mode",
+        RefetchError::Commit(CommitError::Overloaded) => "overloaded",
+        RefetchError::Commit(CommitError::Store(_) | CommitError::Stopping) => "store_unavailable",
     }
 }
 

@@ -10,6 +10,7 @@ pub mod error;
 pub mod query;
 pub mod view;
 
+mod backfills;
 mod body;
 mod changes;
 mod connection;
@@ -17,6 +18,7 @@ mod events;
 mod health;
 mod objects;
 mod operate;
+mod refetch;
 mod server;
 mod webhook;
 
@@ -32,7 +34,9 @@ pub use server::{SPARE_CONNECTIONS, server};
 use crate::http::auth::Refusals;
 use crate::http::body::Bounds;
 use crate::http::error::ApiError;
+use crate::pipeline::backfill::Backfills;
 use crate::pipeline::receive::Receiver;
+use crate::pipeline::refetch::Refetcher;
 use crate::pipeline::replay::Replayer;
 use crate::store::SharedStore;
 use crate::token::Tokens;
@@ -106,9 +110,23 @@ pub struct Handles {
     pub patience: Patience,
     /// Becomes true when the service stops: what waits for news no longer does.
     pub draining: watch::Sender<bool>,
+    /// With a key of Stripe's.
+    pub fetching: Option<Fetching>,
+}
+
+/// What fetches from Stripe.
+pub struct Fetching {
+    pub backfills: Backfills,
+    pub refetcher: Refetcher,
+    /// The partition that the key works in.
+    pub livemode: bool,
 }
 
 impl Handles {
+    fn fetching(&self) -> Result<&Fetching, ApiError> {
+        self.fetching.as_ref().ok_or(ApiError::NoStripeKey)
+    }
+
     pub fn is_draining(&self) -> bool {
         *self.draining.borrow()
     }
@@ -153,6 +171,10 @@ fn routes(config: &mut ServiceConfig) {
         .service(post("/v1/replays", operate::replays))
         .service(post("/v1/redrives", operate::redrives))
         .service(post("/v1/events/{id}/redrive", operate::redrive))
+        .service(backfills::resource())
+        .service(get("/v1/backfills/{id}", backfills::backfill))
+        .service(post("/v1/balance/refetch", refetch::balance))
+        .service(post("/v1/{kind}/{id}/refetch", refetch::refetch))
         .service(get(HEALTH, health::alive))
         .service(get("/readyz", health::ready))
         .default_service(web::to(no_such_path));

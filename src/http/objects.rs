@@ -159,9 +159,14 @@ pub(super) async fn history(
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
     let (plural, id) = path.into_inner();
-    let named = Kind::ALL.into_iter().find(|kind| format!("{}s", kind.word()) == plural);
-    let kind = named.filter(|&kind| kind != Kind::Balance).ok_or(ApiError::NoSuchPath)?;
+    let kind = kind_of(&plural)?;
     history_of(&request, &handles, kind, &id).await
+}
+
+/// The kind whose objects have paths that begin like this.
+pub(super) fn kind_of(plural: &str) -> Result<Kind, ApiError> {
+    let named = Kind::ALL.into_iter().find(|kind| format!("{}s", kind.word()) == plural);
+    named.filter(|&kind| kind != Kind::Balance).ok_or(ApiError::NoSuchPath)
 }
 
 pub(super) async fn balance_history(
@@ -208,7 +213,11 @@ async fn history_of(
 }
 
 /// Only payouts and balances belong to someone.
-fn names_owner<'a>(kind: Kind, without: &'a [&'a str], with: &'a [&'a str]) -> &'a [&'a str] {
+pub(super) fn names_owner<'a>(
+    kind: Kind,
+    without: &'a [&'a str],
+    with: &'a [&'a str],
+) -> &'a [&'a str] {
     match kind {
         Kind::Payout | Kind::Balance => with,
         Kind::Account | Kind::Topup | Kind::Transfer => without,

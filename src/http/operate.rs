@@ -110,7 +110,7 @@ struct Because {
 }
 
 /// Why an operator does something; nothing but a note for the log.
-async fn reason(
+pub(super) async fn reason(
     request: &HttpRequest,
     payload: Payload,
     handles: &Handles,

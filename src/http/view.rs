@@ -3,8 +3,11 @@
 //! An object is a list of named fields, each already JSON text, so that a read, the history's
 //! `changes` and Stripe's own raw fields all come from one place.
 
+mod backfill;
+
 use std::collections::BTreeMap;
 
+pub use backfill::{backfill, backfill_list};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};

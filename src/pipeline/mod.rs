@@ -3,7 +3,9 @@
 //! [`receive`] verifies a delivery and hands it over; [`commit`] gathers what is handed over into
 //! batches, one commit at a time; [`replay`] is the operator's way in, [`redrive`] tries
 //! what was parked again. [`history`] answers how an object came to its status, [`explain`] what an
-//! event did to it; [`portable`] moves events between stores.
+//! event did to it; [`portable`] moves events between stores. [`backfill`] fetches events that
+//! never arrived and [`refetch`] objects whose events leave something open, both at a [`pace`] that
+//! Stripe and those who deliver can bear.
 //!
 //! Replay, import and rebuild are given no client that could reach Stripe.
 //!
@@ -15,6 +17,10 @@ pub mod commit;
 pub mod receive;
 pub mod redrive;
 pub mod replay;
+
+pub mod backfill;
+pub mod pace;
+pub mod refetch;
 
 pub mod explain;
 pub mod history;

@@ -4,8 +4,8 @@
 //! ([`CallError::Refused`]), it certainly did nothing ([`CallError::NotDone`]), or nobody knows
 //! ([`CallError::Unknown`]). Where two of them could be meant, it is the last.
 //!
-//! Read [`verdict`] first: it is the table of all answers. [`transport`] is the only place that
-//! opens connections.
+//! Read `verdict` first: it is the table of all answers. `transport` is the only place that opens
+//! connections.
 //!
 //! **Never in here:** what a call is for, the store, or a reading of the clock. The key is in no
 //! message and in no `Debug`.

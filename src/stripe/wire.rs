@@ -25,7 +25,7 @@ use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::time::Timestamp;
 use account::{capability, snapshot};
 pub use listed::{Listed, ListedEvent, listed_events};
-pub use made::{Note, Observation, note, observation};
+pub use made::{Fetched, Note, Observation, fetched, note, observation};
 use money::{balance, payout, topup, transfer};
 use raw::{
     Map, Raw, Unusable, compact, fields_of, id_of, is_object, lenient, non_empty, raw_fields,

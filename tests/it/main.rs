@@ -26,6 +26,10 @@ mod torture;
 
 /// Who may ask what.
 mod auth;
+/// Missed events: how they are fetched, and that none slips through.
+mod backfill;
+/// `bursar backfill`, and what the real binary says of a key.
+mod backfill_cli;
 /// The change feed: polled, waited for, streamed.
 mod changes;
 /// Stripe's own libraries deliver to a running server.
@@ -62,6 +66,8 @@ mod power;
 mod reads;
 /// Parked events: how they are found, and how they are tried again.
 mod redrives;
+/// Objects fetched anew: by themselves when ambiguous, and when asked for.
+mod refetch;
 /// `bursar replay`: event files for a running server.
 mod replay_cli;
 /// Replays and redrives: what operators do.

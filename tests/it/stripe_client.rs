@@ -81,69 +81,92 @@ fn ok() -> Reply {
     Reply::json(200, &json!({ "id": "tr_1", "object": "transfer" }))
 }
 
-/// What every answer, and every way to give none, says about the call; and how often it is sent.
+/// What Stripe does in turn, what is known afterwards, and how often the call was sent.
+type Row = (&'static str, Vec<Reply>, Known, usize);
+
+#[track_caller]
+fn check(table: Vec<Row>) {
+    for (case, replies, expected, sent) in table {
+        let stripe = FakeStripe::scripted(replies);
+        let (result, pauses) = call(&stripe.base, persistence(), &transfer());
+        assert_eq!(known(&result), expected, "{case}: {result:?}");
+        let received = stripe.received();
+        assert_eq!(received.len(), sent, "{case}: how often it was sent");
+        assert_eq!(pauses as usize, sent - 1, "{case}: a pause before each further attempt");
+        let same_key = |request: &Received| request.header("Idempotency-Key") == Some("key-1");
+        assert!(received.iter().all(same_key), "{case}: {received:?}");
+    }
+}
+
+fn invalid(status: u16, code: &str) -> Reply {
+    no(status, "invalid_request_error", code)
+}
+
+/// Another request with this key is under way.
+fn in_use() -> Reply {
+    no(409, "idempotency_error", "idempotency_key_in_use")
+}
+
+fn failure(status: u16) -> Reply {
+    no(status, "api_error", "")
+}
+
+/// Not in Stripe's form.
+fn plain(status: u16, body: &str) -> Reply {
+    Reply::Answer(status, Vec::new(), body.to_owned())
+}
+
+fn worth_a_retry(reply: Reply, is: bool) -> Reply {
+    reply.with("Stripe-Should-Retry", if is { "true" } else { "false" })
+}
+
 #[test]
-fn what_is_known_after_a_call_is_what_its_answers_allow() {
-    let invalid = |status, code| no(status, "invalid_request_error", code);
-    let held = || invalid(429, "lock_timeout");
-    let limited = || invalid(429, "rate_limit");
-    let in_use = || no(409, "idempotency_error", "idempotency_key_in_use");
-    let failure = |status| no(status, "api_error", "");
-    let plain = |status, body: &str| Reply::Answer(status, Vec::new(), body.to_owned());
-    let cut = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\":\"tr_1\"";
-    let cut_chunk = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"id\"\r\n";
-    let table: Vec<(&str, Vec<Reply>, Known, usize)> = vec![
+fn what_stripe_refuses_was_not_done() {
+    let again = || worth_a_retry(invalid(400, ""), true);
+    check(vec![
         ("done", vec![ok()], Done, 1),
         ("created", vec![Reply::json(201, &json!({ "id": "tr_1" }))], Done, 1),
-        // Refusals, which nothing needs to be done about.
         ("a bad request", vec![invalid(400, "parameter_missing")], Refused(400), 1),
         ("a bad key", vec![invalid(401, "")], Refused(401), 1),
         ("a failed payment", vec![no(402, "card_error", "")], Refused(402), 1),
         ("a missing permission", vec![invalid(403, "")], Refused(403), 1),
         ("a missing object", vec![invalid(404, "resource_missing")], Refused(404), 1),
-        (
-            "a refusal worth another try",
-            vec![invalid(400, "").with("Stripe-Should-Retry", "true"), ok()],
-            Done,
-            2,
-        ),
-        (
-            "a refusal worth another try, again and again",
-            vec![invalid(400, "").with("Stripe-Should-Retry", "true")],
-            Refused(400),
-            3,
-        ),
-        // Turned away.
-        ("a rate limit", vec![limited()], NotDone { retry: true }, 1),
-        (
-            "a rate limit with a reason",
-            vec![held().with("Stripe-Rate-Limited-Reason", "global-rate")],
-            NotDone { retry: true },
-            1,
-        ),
-        ("a rate limit of something between", vec![plain(429, "slow")], NotDone { retry: true }, 1),
-        ("a locked object", vec![held()], NotDone { retry: true }, 3),
+        ("a refusal worth another try", vec![again(), ok()], Done, 2),
+        ("one worth it again and again", vec![again()], Refused(400), 3),
+    ]);
+}
+
+#[test]
+fn what_is_turned_away_was_not_done_and_may_be_sent_again() {
+    let held = || invalid(429, "lock_timeout");
+    let limited = || invalid(429, "rate_limit");
+    let for_a_reason = held().with("Stripe-Rate-Limited-Reason", "global-rate");
+    let later = || NotDone { retry: true };
+    check(vec![
+        ("a rate limit", vec![limited()], later(), 1),
+        ("a rate limit with a reason", vec![for_a_reason], later(), 1),
+        ("a rate limit of something between", vec![plain(429, "slow")], later(), 1),
+        ("a limit worth another try", vec![worth_a_retry(limited(), true), ok()], Done, 2),
+        ("a locked object", vec![held()], later(), 3),
         ("an object locked for a moment", vec![held(), ok()], Done, 2),
-        (
-            "a locked object not worth another try",
-            vec![held().with("Stripe-Should-Retry", "false")],
-            NotDone { retry: true },
-            1,
-        ),
-        (
-            "a rate limit worth another try",
-            vec![limited().with("Stripe-Should-Retry", "true"), ok()],
-            Done,
-            2,
-        ),
-        ("a conflict", vec![invalid(409, "")], NotDone { retry: true }, 3),
+        ("a lock not worth another try", vec![worth_a_retry(held(), false)], later(), 1),
+        ("a conflict", vec![invalid(409, "")], later(), 3),
         (
             "a conflict not worth another try",
-            vec![invalid(409, "").with("Stripe-Should-Retry", "false")],
+            vec![worth_a_retry(invalid(409, ""), false)],
             NotDone { retry: false },
             1,
         ),
         ("a conflict, then done", vec![invalid(409, ""), ok()], Done, 2),
+    ]);
+}
+
+#[test]
+fn what_may_have_been_done_is_unknown() {
+    let cut = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\":\"tr_1\"";
+    let cut_chunk = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"id\"\r\n";
+    let redirect = plain(307, "").with("Location", "http://127.0.0.1:9/elsewhere");
+    check(vec![
         // Another request with this key counts, and how it ends is not said.
         ("the key is in use", vec![in_use()], Unknown, 3),
         ("the key was in use", vec![in_use(), ok()], Done, 2),
@@ -153,12 +176,7 @@ fn what_is_known_after_a_call_is_what_its_answers_allow() {
         ("a failure, then done", vec![failure(500), ok()], Done, 2),
         ("two failures, then done", vec![failure(502), failure(503), ok()], Done, 3),
         ("a failure without JSON", vec![plain(504, "<html>")], Unknown, 3),
-        (
-            "a failure not worth another try",
-            vec![failure(500).with("Stripe-Should-Retry", "false")],
-            Unknown,
-            1,
-        ),
+        ("one not worth another try", vec![worth_a_retry(failure(500), false)], Unknown, 1),
         // No answer, or not a whole one.
         ("hung up", vec![Reply::HangUp], Unknown, 3),
         ("hung up, then done", vec![Reply::HangUp, ok()], Done, 2),
@@ -174,32 +192,23 @@ fn what_is_known_after_a_call_is_what_its_answers_allow() {
         ("a refusal of something between", vec![plain(403, "<html>")], Unknown, 1),
         ("its JSON", vec![plain(404, r#"{"message":"no route"}"#)], Unknown, 1),
         ("a conflict of something between", vec![plain(409, "")], Unknown, 1),
-        (
-            "a redirect",
-            vec![plain(307, "").with("Location", "http://127.0.0.1:9/elsewhere")],
-            Unknown,
-            1,
-        ),
-        // What one attempt leaves open, the next settles only by an answer to this key.
+        ("a redirect", vec![redirect], Unknown, 1),
+    ]);
+}
+
+#[test]
+fn what_one_attempt_leaves_open_the_next_settles_only_with_an_answer_to_the_key() {
+    let held = || invalid(429, "lock_timeout");
+    check(vec![
         ("lost, then refused", vec![Reply::HangUp, invalid(400, "")], Refused(400), 2),
         ("a failure, then refused", vec![failure(500), invalid(402, "")], Refused(402), 2),
         ("lost, then the key is bad", vec![Reply::HangUp, invalid(401, "")], Unknown, 2),
         ("lost, then not permitted", vec![Reply::HangUp, invalid(403, "")], Unknown, 2),
-        ("lost, then a rate limit", vec![Reply::HangUp, limited()], Unknown, 2),
+        ("lost, then a limit", vec![Reply::HangUp, invalid(429, "rate_limit")], Unknown, 2),
         ("a failure, then a lock", vec![failure(500), held()], Unknown, 3),
         ("lost, a lock, refused", vec![Reply::HangUp, held(), invalid(400, "")], Refused(400), 3),
         ("in use, then refused", vec![in_use(), invalid(400, "")], Refused(400), 2),
-    ];
-    for (case, replies, expected, sent) in table {
-        let stripe = FakeStripe::scripted(replies);
-        let (result, pauses) = call(&stripe.base, persistence(), &transfer());
-        assert_eq!(known(&result), expected, "{case}: {result:?}");
-        let received = stripe.received();
-        assert_eq!(received.len(), sent, "{case}: how often it was sent");
-        assert_eq!(pauses as usize, sent - 1, "{case}: a pause before each further attempt");
-        let same_key = |request: &Received| request.header("Idempotency-Key") == Some("key-1");
-        assert!(received.iter().all(same_key), "{case}: {received:?}");
-    }
+    ]);
 }
 
 #[test]

@@ -20,7 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("pipeline", &["domain", "stripe", "store"]),
     ("sandbox", &["stripe"]),
     ("http", &["domain", "stripe", "store", "pipeline", "token", "clock"]),
-    ("app", &["http", "pipeline", "store", "stripe", "token"]),
+    ("app", &["clock", "http", "pipeline", "store", "stripe", "token"]),
     (
         "cli",
         &[

@@ -8,6 +8,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::domain::id::{Kind, ObjectKey};
+use crate::stripe::wire::raw::{Map, Raw, lenient, non_empty, raw_fields};
 
 /// An object that was fetched.
 #[derive(Clone, Copy)]
@@ -66,6 +67,24 @@ pub fn observation(of: Observation<'_>) -> String {
         request: json!({ "id": of.request_id, "idempotency_key": null }),
         event_type,
     })
+}
+
+/// What a fetched object says of itself.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// Empty for a balance.
+    pub id: String,
+    /// It is no more.
+    pub deleted: bool,
+}
+
+raw_fields! { struct Named { id, deleted } }
+
+/// `None` when it is no object.
+pub fn fetched(object: &RawValue) -> Option<Fetched> {
+    let Map(named) = lenient::<Map<Named<'_>>>(Some(object))?;
+    let id = non_empty(named.id).unwrap_or_default().into_owned();
+    Some(Fetched { id, deleted: lenient(named.deleted).unwrap_or(false) })
 }
 
 /// Something that bursar did, worth remembering.

@@ -5,14 +5,18 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use bursar::app::{Capacity, Parts, Patience, RunError, run};
+use async_trait::async_trait;
+use bursar::app::{Capacity, Outbound, Parts, Patience, RunError, run};
 use bursar::clock;
 use bursar::config::{Checker, Settings};
 use bursar::pipeline::commit::Limits;
+use bursar::pipeline::pace::Pace;
 use bursar::pipeline::rules::StripeRules;
 use bursar::store::StoreError;
 use bursar::store::embedded::{Embedded, Options};
+use bursar::stripe::client::{Access, Client, Persistence, Rest};
 use bursar::stripe::signature::sign;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -43,6 +47,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ),
     ("TOKENS", "reader/dashboard=reader-token,operator/olga=operator-token,payer/pat=payer-token"),
     ("LIVEMODE", "false"),
+    // Only when a test asks for it.
+    ("BACKFILL_MINUTES", "0"),
 ];
 const SEGMENT_BYTES: u32 = 1 << 20;
 
@@ -120,6 +126,7 @@ impl TestApp {
             capacity,
             limits: self.limits,
             patience: self.patience,
+            outbound: outbound(&mut checker),
         }
     }
 
@@ -240,6 +247,30 @@ impl Drop for TestApp {
             thread.join().ok();
         }
     }
+}
+
+/// With a key, Stripe is called, and no pause between two attempts is worth waiting for.
+fn outbound(checker: &mut Checker<'_>) -> Option<Outbound> {
+    let (settings, backfill_every) = checker.stripe().zip(checker.backfill_every())?;
+    let (livemode, version) = (settings.livemode(), settings.version.clone());
+    let client = Client::with(settings, Persistence::default(), Box::new(AtOnce)).unwrap();
+    let access = Access { stripe: Arc::new(client), livemode, version };
+    let moment = Duration::from_millis(1);
+    let pace = Pace {
+        between_reads: Duration::ZERO,
+        first_wait: moment,
+        longest_wait: 10 * moment,
+        between_looks: moment,
+        ..Pace::default()
+    };
+    Some(Outbound { access, backfill_every, pace })
+}
+
+struct AtOnce;
+
+#[async_trait]
+impl Rest for AtOnce {
+    async fn before_retry(&self, _: u32) {}
 }
 
 /// A delivery, freshly signed with the first secret.

@@ -6,6 +6,7 @@ mod gate;
 mod stream;
 
 pub(crate) mod events;
+pub(crate) mod kept;
 pub(crate) mod lives;
 pub(crate) mod stripe;
 

@@ -105,7 +105,7 @@ fn converse(stream: &TcpStream, handler: &Handler, seen: &Mutex<Vec<Received>>) 
                 let mut answer =
                     format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n", body.len());
                 for (name, value) in headers {
-                    answer.push_str(&format!("{name}: {value}\r\n"));
+                    answer = format!("{answer}{name}: {value}\r\n");
                 }
                 writer.write_all(format!("{answer}\r\n{body}").as_bytes()).ok()?;
             }

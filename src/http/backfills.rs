@@ -1,0 +1,64 @@
+//! Fetching missed events from Stripe: asking for it, and how far it is.
+
+use actix_web::http::Method;
+use actix_web::web::{self, Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard};
+
+use crate::clock;
+use crate::http::auth::{Operator, Reader};
+use crate::http::error::ApiError;
+use crate::http::query::Query;
+use crate::http::{Handles, not_allowed, operate, view};
+
+pub(super) fn resource() -> Resource {
+    let reads = guard::Any(guard::Get()).or(guard::Head());
+    web::resource("/v1/backfills")
+        .route(Route::new().guard(reads).to(backfills))
+        .route(Route::new().method(Method::POST).to(ask))
+        .default_service(not_allowed("GET, HEAD, POST"))
+}
+
+/// Answers at once; the run goes on. Who asks while one goes on joins it.
+async fn ask(
+    request: HttpRequest,
+    Operator(by): Operator,
+    payload: Payload,
+    handles: Data<Handles>,
+) -> Result<HttpResponse, ApiError> {
+    let query = Query::of(&request, &["full", "livemode"])?;
+    let fetching = handles.fetching()?;
+    // The key decides it; who names the other partition is mistaken.
+    fetching.check_mode(query.livemode(fetching.livemode)?)?;
+    let full = query.boolean("full")?.unwrap_or(false);
+    let reason = operate::reason(&request, payload, &handles).await?;
+    let report = fetching.backfills.request(&by.name, full, clock::now());
+    tracing::info!(by = %by.name, reason, full, backfill.id = %report.id, "asked for a backfill");
+    let location = format!("/v1/backfills/{}", report.id);
+    let mut response = HttpResponse::Accepted();
+    Ok(response.insert_header(("Location", location)).json(view::backfill(&report)))
+}
+
+async fn backfills(
+    request: HttpRequest,
+    _: Reader,
+    handles: Data<Handles>,
+) -> Result<HttpResponse, ApiError> {
+    Query::of(&request, &[])?;
+    Ok(HttpResponse::Ok().json(view::backfill_list(&handles.fetching()?.backfills.recent())))
+}
+
+pub(super) async fn backfill(
+    request: HttpRequest,
+    _: Reader,
+    id: Path<String>,
+    handles: Data<Handles>,
+) -> Result<HttpResponse, ApiError> {
+    Query::of(&request, &[])?;
+    let report = handles.fetching()?.backfills.report(&id);
+    let unknown = || ApiError::NotFound {
+        what: "backfill",
+        id: id.clone(),
+        hint: "; the last few since the start are remembered",
+    };
+    Ok(HttpResponse::Ok().json(view::backfill(&report.ok_or_else(unknown)?)))
+}

@@ -1,0 +1,69 @@
+//! Fetching one object from Stripe, for those who doubt what is known of it.
+
+use actix_web::web::{Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::domain::id::{Kind, ObjectKey};
+use crate::http::auth::Operator;
+use crate::http::error::ApiError;
+use crate::http::objects::{kind_of, names_owner};
+use crate::http::query::Query;
+use crate::http::{Fetching, Handles, operate, view};
+use crate::pipeline::refetch::RefetchError;
+
+pub(super) async fn refetch(
+    request: HttpRequest,
+    Operator(by): Operator,
+    path: Path<(String, String)>,
+    payload: Payload,
+    handles: Data<Handles>,
+) -> Result<HttpResponse, ApiError> {
+    let (plural, id) = path.into_inner();
+    let asked = Asked { request, by: by.name, kind: kind_of(&plural)?, id };
+    asked.fetch(payload, &handles).await
+}
+
+pub(super) async fn balance(
+    request: HttpRequest,
+    Operator(by): Operator,
+    payload: Payload,
+    handles: Data<Handles>,
+) -> Result<HttpResponse, ApiError> {
+    let asked = Asked { request, by: by.name, kind: Kind::Balance, id: String::new() };
+    asked.fetch(payload, &handles).await
+}
+
+struct Asked {
+    request: HttpRequest,
+    by: String,
+    kind: Kind,
+    id: String,
+}
+
+impl Asked {
+    async fn fetch(self, payload: Payload, handles: &Handles) -> Result<HttpResponse, ApiError> {
+        let Self { request, by, kind, id } = self;
+        let expected = names_owner(kind, &["livemode"], &["account", "livemode"]);
+        let query = Query::of(&request, expected)?;
+        let fetching = handles.fetching()?;
+        let livemode = query.livemode(fetching.livemode)?;
+        fetching.check_mode(livemode)?;
+        let key = ObjectKey::new(livemode, kind, query.text("account").as_deref(), &id);
+        let reason = operate::reason(&request, payload, handles).await?;
+        let receipt = fetching.refetcher.refetch(&key).await?;
+        tracing::info!(by, reason, event.id = %receipt.id, "fetched an object for an operator");
+        Ok(HttpResponse::Ok().json(view::receipt(&receipt)))
+    }
+}
+
+impl Fetching {
+    /// The key works in one partition only.
+    pub(super) fn check_mode(&self, livemode: bool) -> Result<(), ApiError> {
+        let key_livemode = self.livemode;
+        if livemode == key_livemode {
+            Ok(())
+        } else {
+            Err(RefetchError::OtherMode { key_livemode }.into())
+        }
+    }
+}

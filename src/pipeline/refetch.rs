@@ -1,0 +1,152 @@
+//! Objects fetched from Stripe, and kept as events: `*.observed`, source `refetch`.
+//!
+//! When a fetched object was true is what decides its place among the events, and is no single
+//! moment: it was read at some time between our asking and Stripe's answer. It is dated to the
+//! last second that was over, by Stripe's clock, when we asked: of that second and those before it
+//! has everything in it, and whatever Stripe reports of a later one stands after it.
+
+pub mod ambiguous;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::domain::id::{Kind, ObjectKey};
+use crate::domain::time::Timestamp;
+use crate::pipeline::commit::{CommitError, Committer};
+use crate::pipeline::receive::incoming;
+use crate::store::Receipt;
+use crate::stripe::client::{Access, Answer, Call, CallError, path};
+use crate::stripe::wire::{self, Observation};
+
+const SOURCE: &str = "refetch";
+
+#[derive(Debug, thiserror::Error)]
+pub enum RefetchError {
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// An account or other object that is no more.
+    #[error("Stripe says that the {kind} {id} was deleted")]
+    Deleted { kind: &'static str, id: String },
+    #[error("Stripe's answer cannot be used: {0}")]
+    Unusable(&'static str),
+    #[error("the API key is for {}", if *.key_livemode { "live mode" } else { "test mode" })]
+    OtherMode { key_livemode: bool },
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+#[derive(Clone)]
+pub struct Refetcher {
+    access: Access,
+    committer: Committer,
+    clock: fn() -> Timestamp,
+}
+
+/// A fetched object, not yet kept.
+struct Observed {
+    answer: Answer,
+    created: u64,
+}
+
+impl Refetcher {
+    pub fn new(access: Access, committer: Committer, clock: fn() -> Timestamp) -> Self {
+        Self { access, committer, clock }
+    }
+
+    /// Fetches an object and keeps what was found. Returns once that is durable and applied.
+    pub async fn refetch(&self, key: &ObjectKey) -> Result<Receipt, RefetchError> {
+        let observed = self.observe(key).await?;
+        self.keep(key, observed).await
+    }
+
+    async fn observe(&self, key: &ObjectKey) -> Result<Observed, RefetchError> {
+        if key.livemode != self.access.livemode {
+            return Err(RefetchError::OtherMode { key_livemode: self.access.livemode });
+        }
+        let asked = Instant::now();
+        let answer = self.access.stripe.call(&call(key)).await?;
+        let date = answer.date.ok_or(RefetchError::Unusable("it has no Date"))?;
+        let created = last_second_before(date, asked.elapsed());
+        let object = wire::fetched(&answer.body)
+            .ok_or(RefetchError::Unusable("it is no object of Stripe's"))?;
+        if object.deleted {
+            return Err(RefetchError::Deleted { kind: key.kind.word(), id: key.id.clone() });
+        }
+        if object.id != key.id {
+            return Err(RefetchError::Unusable("it is another object"));
+        }
+        Ok(Observed { answer, created })
+    }
+
+    async fn keep(&self, key: &ObjectKey, observed: Observed) -> Result<Receipt, RefetchError> {
+        let Observed { answer, created } = observed;
+        let id = unique_id();
+        let body = wire::observation(Observation {
+            id: &id,
+            key,
+            object: &answer.body,
+            created,
+            api_version: &self.access.version,
+            request_id: answer.request_id.as_deref(),
+        });
+        let now = (self.clock)();
+        let event = wire::read(body.as_bytes(), now)
+            .map_err(|_| RefetchError::Unusable("it is no object of Stripe's"))?;
+        let incoming = incoming(event, body.as_bytes(), SOURCE, now, key.livemode);
+        let receipts = self.committer.commit(vec![incoming]).await?;
+        let receipt = receipts.into_iter().next().ok_or(CommitError::Stopping)?;
+        tracing::info!(
+            event.id = %receipt.id,
+            object.id = %key.id,
+            outcome = receipt.outcome.word(),
+            request.id = answer.request_id,
+            "fetched an object anew"
+        );
+        Ok(receipt)
+    }
+}
+
+fn call(key: &ObjectKey) -> Call {
+    let path = match key.kind {
+        Kind::Account => path(&["v1", "accounts", &key.id]),
+        Kind::Topup => path(&["v1", "topups", &key.id]),
+        Kind::Transfer => path(&["v1", "transfers", &key.id]),
+        Kind::Payout => path(&["v1", "payouts", &key.id]),
+        Kind::Balance => path(&["v1", "balance"]),
+    };
+    Call::get(path).on_behalf_of(key.owner.as_deref())
+}
+
+/// The last whole second that was over when we asked, if the answer of `date` took so long.
+fn last_second_before(date: u64, elapsed: Duration) -> u64 {
+    let of_a_second = u64::from(elapsed.subsec_nanos() > 0);
+    date.saturating_sub(elapsed.as_secs() + of_a_second + 1)
+}
+
+fn unique_id() -> String {
+    let mut bytes = [0; 12];
+    getrandom::fill(&mut bytes).unwrap_or_else(|_| fastrand::fill(&mut bytes));
+    format!("obs_{}", hex::encode(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fetched_object_is_dated_to_the_last_second_over_when_it_was_asked_for() {
+        for (elapsed_milliseconds, expected) in [
+            // Asked within the second of the answer, or at the end of the one before.
+            (0, 99),
+            (1, 98),
+            (999, 98),
+            (1000, 98),
+            (1001, 97),
+            (80_000, 19),
+        ] {
+            let elapsed = Duration::from_millis(elapsed_milliseconds);
+            assert_eq!(last_second_before(100, elapsed), expected, "{elapsed:?}");
+        }
+    }
+}

@@ -24,7 +24,7 @@ use crate::domain::event::{Event, Reading, Says};
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::time::Timestamp;
 use account::{capability, snapshot};
-pub use listed::{Listed, ListedEvent, listed_events};
+pub use listed::{Listed, ListedEvent, listed_events, listed_objects};
 pub use made::{Fetched, Note, Observation, fetched, note, observation};
 use money::{balance, payout, topup, transfer};
 use raw::{

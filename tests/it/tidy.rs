@@ -18,7 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &["secret", "stripe", "token"]),
     ("store", &["domain", "clock"]),
     ("pipeline", &["domain", "stripe", "store"]),
-    ("sandbox", &["stripe"]),
+    ("sandbox", &["stripe", "clock"]),
     ("http", &["domain", "stripe", "store", "pipeline", "token", "clock"]),
     ("app", &["clock", "http", "pipeline", "store", "stripe", "token"]),
     (

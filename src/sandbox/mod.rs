@@ -15,6 +15,9 @@ pub mod shapes;
 pub mod story;
 pub mod world;
 
+#[cfg(test)]
+mod tests;
+
 use include_dir::{Dir, include_dir};
 
 static FIXTURES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/fixtures");

@@ -186,6 +186,10 @@ fn what_belongs_in_one_place_stands_nowhere_else() {
                 continue;
             }
             let path = source.path.trim_start_matches("src/");
+            // Stripe's statuses are its own: its stand-in answers with them in one place, too.
+            if *word == "StatusCode" && path == "sandbox/server/calls.rs" {
+                continue;
+            }
             let is_there = path == *place || (place.ends_with('/') && path.starts_with(place));
             assert!(is_there, "{}: `{word}` belongs in {place}: {why}", source.path);
             found = true;

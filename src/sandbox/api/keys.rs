@@ -60,10 +60,10 @@ impl Keys {
                 ))
             });
         }
-        let owned = (owner.to_owned(), key.to_owned());
-        match self.entries.get(&owned).filter(|entry| now < entry.at + KEPT_SECONDS) {
+        let place = (owner.to_owned(), key.to_owned());
+        match self.entries.get(&place).filter(|entry| now < entry.at + KEPT_SECONDS) {
             None => {
-                self.entries.insert(owned, Entry { asked, at: now, answer: None });
+                self.entries.insert(place, Entry { asked, at: now, answer: None });
                 Ok(Verdict::First)
             }
             Some(entry) if entry.asked != asked => Err(Refusal {

@@ -70,6 +70,14 @@ pub struct UnderWay {
     pub milliseconds: u64,
 }
 
+/// What came of the first half of a call.
+#[derive(Debug)]
+pub enum Received {
+    /// There is no second.
+    Answered(Answer),
+    UnderWay(Box<UnderWay>),
+}
+
 /// The whole stand-in, apart from its server.
 #[derive(Debug)]
 pub struct Sandbox {
@@ -93,7 +101,7 @@ impl Sandbox {
     }
 
     /// The first half: everything that can refuse a call before it has an effect.
-    pub fn receive(&mut self, call: Call) -> Result<UnderWay, Answer> {
+    pub fn receive(&mut self, call: Call) -> Received {
         let request_id = self.world.new_id("req");
         let params = form::decode(&call.form);
         let record = self.journal.len();
@@ -114,7 +122,7 @@ impl Sandbox {
         });
         let mut answer = self.blank(&call, &request_id);
         if let Err(refusal) = self.authenticate(&call) {
-            return Err(self.refused(answer, record, &refusal));
+            return Received::Answered(self.refused(answer, record, &refusal));
         }
         let faults = self.faults.strike(&call.method, &call.path, self.world.chance());
         let named = |fault: &Fault| format!("{} {}", moment(fault), fault.kind.word());
@@ -123,13 +131,14 @@ impl Sandbox {
         }
         let delay = |fault: &&Fault| fault.kind == Kind::Delay && !fault.after;
         let milliseconds = faults.iter().filter(delay).map(|fault| fault.milliseconds).sum();
-        for fault in faults.iter().filter(|fault| !fault.after && fault.kind != Kind::Delay) {
+        let mut before = faults.iter().filter(|fault| !fault.after && fault.kind != Kind::Delay);
+        if let Some(fault) = before.next() {
             answer.milliseconds = milliseconds;
-            return Err(self.struck(answer, record, fault));
+            return Received::Answered(self.struck(answer, record, fault));
         }
         let owner = call.account.clone().unwrap_or_else(|| self.world.platform().to_owned());
         match self.check(&call, &owner, &params) {
-            Ok((route, params)) => Ok(UnderWay {
+            Ok((route, params)) => Received::UnderWay(Box::new(UnderWay {
                 call,
                 route,
                 params,
@@ -138,9 +147,11 @@ impl Sandbox {
                 record,
                 faults,
                 milliseconds,
-            }),
-            Err(Stop::Refused(refusal)) => Err(self.refused(answer, record, &refusal)),
-            Err(Stop::Again(kept)) => Err(self.again(answer, record, kept, &faults)),
+            })),
+            Err(Stop::Refused(refusal)) => {
+                Received::Answered(self.refused(answer, record, &refusal))
+            }
+            Err(Stop::Again(kept)) => Received::Answered(self.again(answer, record, kept, &faults)),
         }
     }
 
@@ -259,8 +270,8 @@ impl Sandbox {
     }
 
     /// The second half: the effect, and what goes wrong after it.
-    pub fn perform(&mut self, under_way: UnderWay) -> Answer {
-        let UnderWay { call, route, params, owner, request_id, record, faults, .. } = under_way;
+    pub fn perform(&mut self, under_way: Box<UnderWay>) -> Answer {
+        let UnderWay { call, route, params, owner, request_id, record, faults, .. } = *under_way;
         let answer = self.blank(&call, &request_id);
         let key = call.idempotency_key.as_deref().filter(|_| call.method == "POST");
         self.world.begin(&request_id, key);

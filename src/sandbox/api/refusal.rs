@@ -23,19 +23,27 @@ impl Refusal {
         Self { status: 400, kind: INVALID, code: None, message, param: None, begun: false }
     }
 
-    /// The call was looked at, and the state of things forbids it.
-    pub fn forbidden(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code: Some(code), begun: true, ..Self::invalid(message) }
+    /// The call was begun, and the state of things forbids it.
+    pub fn not_now(message: impl Into<String>) -> Self {
+        Self { begun: true, ..Self::invalid(message) }
     }
 
+    /// The same, for what has a code.
+    pub fn forbidden(code: &'static str, message: impl Into<String>) -> Self {
+        Self::not_now(message).code(code)
+    }
+
+    #[must_use]
     pub fn code(self, code: &'static str) -> Self {
         Self { code: Some(code), ..self }
     }
 
+    #[must_use]
     pub fn param(self, param: impl Into<String>) -> Self {
         Self { param: Some(param.into()), ..self }
     }
 
+    #[must_use]
     pub fn status(self, status: u16) -> Self {
         Self { status, ..self }
     }

@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
-use crate::sandbox::api::{Answer, Call};
+use crate::sandbox::api::{Answer, Call, Received};
 use crate::sandbox::server::connection::Scissors;
 use crate::sandbox::server::shared::Shared;
 
@@ -28,15 +28,15 @@ pub(super) async fn handle(
             Scissors::cut(&request);
             HttpResponse::Ok().finish()
         }
-        Ok((answer, now)) => respond(answer, now),
+        Ok((answer, now)) => respond(&answer, now),
         Err(_) => json(500, &Value::Null),
     }
 }
 
 async fn answer(shared: Arc<Shared>, call: Call) -> (Answer, i64) {
     let answer = match shared.with(|sandbox| sandbox.receive(call)) {
-        Err(answer) => answer,
-        Ok(under_way) => {
+        Received::Answered(answer) => answer,
+        Received::UnderWay(under_way) => {
             wait(under_way.milliseconds).await;
             shared.with(|sandbox| sandbox.perform(under_way))
         }
@@ -80,7 +80,7 @@ fn key(headers: &HeaderMap) -> Option<String> {
     decoded.split(':').next().map(str::to_owned)
 }
 
-fn respond(answer: Answer, now: i64) -> HttpResponse {
+fn respond(answer: &Answer, now: i64) -> HttpResponse {
     let mut response = json(answer.status, &answer.body);
     let headers = response.headers_mut();
     let mut add = |name: &'static str, value: &str| {

@@ -118,7 +118,9 @@ pub(super) fn form(form: &Form) -> String {
     for (name, mut fields) in groups {
         fields.sort_by_key(|input| LABELS.iter().position(|(end, _)| input.path.ends_with(end)));
         write!(html, "<fieldset><legend>{name}</legend>").ok();
-        fields.iter().for_each(|input| html.push_str(&field(form, input)));
+        for input in fields {
+            html.push_str(&field(form, input));
+        }
         html.push_str("</fieldset>");
     }
     write!(

@@ -115,8 +115,8 @@ impl World {
     /// The checks have ended: what they found is due by a deadline.
     pub fn reviewed(&mut self, id: &str) {
         let now = self.now;
-        let due = |account: &Account| matches!(account.review.stage, Stage::Pending { until } if until <= now);
-        if !self.accounts.get(id).is_some_and(due) {
+        let stage = self.accounts.get(id).map(|account| account.review.stage);
+        if !matches!(stage, Some(Stage::Pending { until }) if until <= now) {
             return;
         }
         let deadline = now + DEADLINE_SECONDS;

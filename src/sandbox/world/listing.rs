@@ -76,7 +76,7 @@ fn fits(view: &Value, params: &Value, fields: &[&str]) -> bool {
         (Some(wanted), is) => is == Some(wanted),
         (None, _) => true,
     };
-    is_within(created, params.get("created")) && fields.iter().all(|field| same(&field))
+    is_within(created, params.get("created")) && fields.iter().all(same)
 }
 
 impl World {

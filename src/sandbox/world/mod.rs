@@ -28,9 +28,6 @@ mod table;
 mod topup;
 mod transfer;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
@@ -336,6 +333,7 @@ impl World {
 }
 
 /// One movement of money.
+#[derive(Clone, Copy)]
 struct Posting<'a> {
     amount: i64,
     currency: &'a str,

@@ -124,7 +124,7 @@ impl World {
         let link = link.clone();
         self.as_one_change(account, |world| match choice {
             Choice::SaveForLater => world.save(&link, answers),
-            Choice::Submit => world.submit(&link, answers.clone()),
+            Choice::Submit => world.submit(&link, answers),
             Choice::UseTestValues => world.submit_test_values(&link, answers.clone()),
         })
     }
@@ -134,7 +134,8 @@ impl World {
         let problems = problems(&fields, answers);
         let good =
             |(path, value): &(&String, &String)| !value.is_empty() && !problems.contains_key(*path);
-        let good = answers.iter().filter(good).map(|(p, v)| (p.clone(), v.clone())).collect();
+        let asked = asked_of(&fields, answers);
+        let good = asked.iter().filter(good).map(|(p, v)| (p.clone(), v.clone())).collect();
         self.apply(&link.account, &good).ok();
         self.leave(link)
     }
@@ -146,14 +147,14 @@ impl World {
         Step::Leave(link.return_url.clone())
     }
 
-    fn submit(&mut self, link: &Link, answers: Answers) -> Step {
-        let fields = self.inputs(link, &answers);
-        let mut problems = problems(&fields, &answers);
+    fn submit(&mut self, link: &Link, answers: &Answers) -> Step {
+        let fields = self.inputs(link, answers);
+        let mut problems = problems(&fields, answers);
         if problems.is_empty() {
-            problems.extend(self.apply(&link.account, &answers).err());
+            problems.extend(self.apply(&link.account, &asked_of(&fields, answers)).err());
         }
         if !problems.is_empty() {
-            return self.form(&link.token, &answers, problems);
+            return self.form(&link.token, answers, problems);
         }
         if !is_last(&fields) {
             return self.form(&link.token, &Answers::new(), BTreeMap::new());
@@ -174,7 +175,7 @@ impl World {
                         if input.value.is_empty() { input.example.to_owned() } else { input.value };
                 }
             }
-            step = self.submit(link, answers.clone());
+            step = self.submit(link, &answers);
             match &step {
                 Step::Form(form) if form.problems.is_empty() => {}
                 Step::Form(_) | Step::Leave(_) | Step::NoSuchLink => break,
@@ -289,6 +290,12 @@ impl World {
             }
         });
     }
+}
+
+/// The answers to what this page asks.
+fn asked_of(fields: &[Input], answers: &Answers) -> Answers {
+    let answer = |input: &Input| Some((input.path.clone(), answers.get(&input.path)?.clone()));
+    fields.iter().filter_map(answer).collect()
 }
 
 fn is_last(fields: &[Input]) -> bool {

@@ -187,12 +187,9 @@ impl Outbox {
 
     fn copies(&mut self, delivery: usize, now: i64) -> usize {
         let enabled = |id: &str| self.endpoints.get(id).is_some_and(|endpoint| endpoint.enabled);
-        match self.deliveries.get(delivery).map(|made| enabled(&made.endpoint)) {
-            Some(true) => {}
-            Some(false) | None => {
-                self.end(delivery, Standing::Lost);
-                return 0;
-            }
+        if !self.deliveries.get(delivery).is_some_and(|made| enabled(&made.endpoint)) {
+            self.end(delivery, Standing::Lost);
+            return 0;
         }
         let Some((mischief, times)) = self.mischief.first_mut() else { return 1 };
         let mischief = *mischief;

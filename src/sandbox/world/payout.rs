@@ -1,10 +1,12 @@
 //! Payouts: money that leaves an account's balance for its bank.
 
 use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
 
 use crate::sandbox::api::refusal::Refusal;
+use crate::sandbox::world::account::Account;
 use crate::sandbox::world::bank::{refusal_of, text_of};
-use crate::sandbox::world::json::{change_metadata, integer_at, previous, text_at};
+use crate::sandbox::world::json::{at, change_metadata, integer_at, previous, text_at};
 use crate::sandbox::world::table::Named;
 use crate::sandbox::world::{DAY, Due, Posting, World, check_amount, check_currency};
 
@@ -13,7 +15,6 @@ const SENT_AFTER: i64 = 3600;
 const ARRIVES_AFTER: i64 = 2 * DAY;
 const INSTANT_ARRIVES_AFTER: i64 = 60;
 const LONGEST_DESCRIPTOR: usize = 22;
-const MONDAY: i64 = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PayoutStatus {
@@ -74,7 +75,10 @@ impl Payout {
         };
         let trace = match self.status {
             PayoutStatus::Paid => json!({ "status": "supported", "value": self.trace() }),
-            _ => json!({ "status": "pending", "value": null }),
+            PayoutStatus::Pending
+            | PayoutStatus::InTransit
+            | PayoutStatus::Failed
+            | PayoutStatus::Canceled => json!({ "status": "pending", "value": null }),
         };
         json!({
             "id": self.id, "object": "payout", "amount": self.amount, "application_fee": null,
@@ -225,12 +229,9 @@ impl World {
     pub fn cancel_payout(&mut self, account: &str, id: &str) -> Result<Value, Refusal> {
         let payout = self.known_payout(account, id)?;
         if payout.status != PayoutStatus::Pending || payout.automatic {
-            return Err(Refusal {
-                begun: true,
-                ..Refusal::invalid(
-                    "Payouts can only be canceled while they are pending, and automatic ones never.",
-                )
-            });
+            return Err(Refusal::not_now(
+                "Payouts can only be canceled while they are pending, and automatic ones never.",
+            ));
         }
         let transaction = self.give_back(id, "payout_cancel");
         self.change_payout(id, "payout.canceled", |payout| {
@@ -253,10 +254,7 @@ impl World {
             && payout.original.is_none()
             && matches!(country.as_str(), "US" | "CA");
         if !may {
-            return Err(Refusal {
-                begun: true,
-                ..Refusal::invalid("This payout cannot be reversed.")
-            });
+            return Err(Refusal::not_now("This payout cannot be reversed."));
         }
         let new = NewPayout {
             amount: -payout.amount,
@@ -270,7 +268,7 @@ impl World {
             change_metadata(&mut reverse.metadata, params.get("metadata"));
         });
         self.change_payout(id, "payout.updated", |payout| {
-            payout.reversed_by = Some(reverse.clone())
+            payout.reversed_by = Some(reverse.clone());
         });
         self.payout(account, &reverse)
     }
@@ -311,18 +309,15 @@ impl World {
         let Some(payout) = self.payouts.get(id) else { return };
         let (automatic, amount) = (payout.automatic, payout.amount);
         let bank = self.accounts.get(&payout.account).and_then(|a| a.banks.get(&payout.bank));
-        if let Some((code, text)) = bank.and_then(|bank| refusal_of(&bank.number)) {
-            if amount > 0 {
-                self.fail_payout(id, code, text);
-                return;
-            }
+        let refusal = bank.and_then(|bank| refusal_of(&bank.number)).filter(|_| amount > 0);
+        if let Some((code, text)) = refusal {
+            self.fail_payout(id, code, text);
+            return;
         }
         self.change_payout(id, "payout.paid", |payout| payout.status = PayoutStatus::Paid);
-        if automatic {
-            if let Some(payout) = self.payouts.get(id) {
-                let (account, view) = (payout.account.clone(), payout.view());
-                self.emit(&account, "payout.reconciliation_completed", view);
-            }
+        if let Some(payout) = self.payouts.get(id).filter(|_| automatic) {
+            let (account, view) = (payout.account.clone(), payout.view());
+            self.emit(&account, "payout.reconciliation_completed", view);
         }
     }
 
@@ -352,16 +347,11 @@ impl World {
 
     /// At the beginning of a day: every account whose schedule says so pays out what it has.
     pub(super) fn pay_out_automatically(&mut self) {
-        let (now, days) = (self.now, self.now / DAY);
+        let now = self.now;
         let due: Vec<(String, String, i64, String)> = self
             .accounts
             .iter()
-            .filter(|account| match account.schedule() {
-                "daily" => true,
-                "weekly" => days.rem_euclid(7) == MONDAY,
-                "monthly" => is_first_of_month(now),
-                _ => false,
-            })
+            .filter(|account| pays_out_on(account, now))
             .filter(|account| account.standing(now).payouts_enabled)
             .flat_map(|account| {
                 let money = account.ledger.to_pay_out().into_iter();
@@ -378,7 +368,22 @@ impl World {
     }
 }
 
-/// Whether it is the first day of a month, of the calendar that all use.
-fn is_first_of_month(now: i64) -> bool {
-    time::OffsetDateTime::from_unix_timestamp(now).is_ok_and(|time| time.day() == 1)
+/// Whether the account's schedule has a payout on the day that begins then.
+fn pays_out_on(account: &Account, midnight: i64) -> bool {
+    let anchor = |name: &str| at(&account.details, &format!("settings.payouts.schedule.{name}"));
+    let Ok(day) = OffsetDateTime::from_unix_timestamp(midnight) else { return false };
+    match account.schedule() {
+        "daily" => true,
+        "weekly" => {
+            let weekday = anchor("weekly_anchor").and_then(Value::as_str).unwrap_or("monday");
+            day.weekday().to_string().eq_ignore_ascii_case(weekday)
+        }
+        "monthly" => {
+            // A month without that day pays out on its last.
+            let wanted = anchor("monthly_anchor").and_then(Value::as_i64).unwrap_or(1);
+            let last = day.month().length(day.year());
+            i64::from(day.day()) == wanted.min(i64::from(last))
+        }
+        _ => false,
+    }
 }

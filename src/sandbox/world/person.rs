@@ -88,23 +88,22 @@ impl Person {
         let mut add = |name: &str, value: Value| fields.insert(name.to_owned(), value);
         add("id_number_provided", json!(has_number));
         add("ssn_last_4_provided", json!(has_number || self.has("ssn_last_4")));
-        add("verification", self.verification(account));
+        add("verification", verification(account));
         add("future_requirements", json!(null));
         if !account.is_open_to_platform() {
             fields.retain(|name, _| READABLE_AFTER_LINK.contains(&name.as_str()));
         }
         person
     }
+}
 
-    fn verification(&self, account: &Account) -> Value {
-        let document =
-            || json!({ "back": null, "details": null, "details_code": null, "front": null });
-        let status = account.review.word_for_person();
-        json!({
-            "additional_document": document(), "details": null, "details_code": null,
-            "document": document(), "status": status,
-        })
-    }
+fn verification(account: &Account) -> Value {
+    let document = || json!({ "back": null, "details": null, "details_code": null, "front": null });
+    let status = account.review.word_for_person();
+    json!({
+        "additional_document": document(), "details": null, "details_code": null,
+        "document": document(), "status": status,
+    })
 }
 
 impl World {

@@ -90,13 +90,17 @@ const OWNERSHIP: &str = "documents.bank_account_ownership_verification.files";
 /// What the checks find, once they have ended.
 pub(super) fn findings(account: &Account) -> Vec<Finding> {
     let mut found = Vec::new();
+    let company_proven = is_proven(&account.details, "company.verification.document.front");
     for person in account.persons.iter() {
         let name = person.named_in(account).to_owned();
-        let document = text_at(&person.details, "verification.document.front");
-        let proven = document == Some("file_identity_document_success");
+        let proven = is_proven(&person.details, "verification.document.front");
         for (path, value, code, requirement, severity) in PERSON_VALUES {
-            let proves = proven && *requirement == DOCUMENT;
-            if text_at(&person.details, path) == Some(value) && !proves {
+            let is_moot = match *requirement {
+                DOCUMENT => proven,
+                COMPANY_DOCUMENT => company_proven,
+                _ => *path == "ssn_last_4" && person.has("id_number"),
+            };
+            if text_at(&person.details, path) == Some(value) && !is_moot {
                 let requirement = requirement.replacen("person", &name, 1);
                 found.push(Finding { requirement, code, severity: *severity });
             }
@@ -110,7 +114,8 @@ pub(super) fn findings(account: &Account) -> Vec<Finding> {
     for (path, value, code, requirement, severity) in ACCOUNT_VALUES {
         let is = text_at(&account.details, path);
         let is = if *path == URL { is.and_then(test_host) } else { is };
-        if is == Some(value) {
+        let is_moot = company_proven && *requirement == COMPANY_DOCUMENT;
+        if is == Some(value) && !is_moot {
             let (requirement, severity) = ((*requirement).to_owned(), *severity);
             found.push(Finding { requirement, code, severity });
         }
@@ -121,6 +126,11 @@ pub(super) fn findings(account: &Account) -> Vec<Finding> {
         found.push(Finding { requirement: OWNERSHIP.to_owned(), code, severity });
     }
     found
+}
+
+/// Whether a document was given there that the checks are content with.
+fn is_proven(details: &Value, path: &str) -> bool {
+    text_at(details, path) == Some("file_identity_document_success")
 }
 
 /// `disallowed` of `https://disallowed.stripe.com`.

@@ -53,7 +53,7 @@ pub(super) struct Transfer {
     pub transaction: String,
     pub description: Option<String>,
     pub source_type: String,
-    pub transfer_group: Option<String>,
+    pub group: Option<String>,
     pub metadata: Map<String, Value>,
     /// Oldest first.
     pub reversals: Vec<Reversal>,
@@ -85,7 +85,7 @@ impl Transfer {
                 "url": format!("/v1/transfers/{}/reversals", self.id),
             },
             "reversed": reversed == self.amount, "source_transaction": null,
-            "source_type": self.source_type, "transfer_group": self.transfer_group,
+            "source_type": self.source_type, "transfer_group": self.group,
         })
     }
 }
@@ -116,12 +116,9 @@ impl World {
         }
         let (from, to) = (&self.settings.country, &account.country);
         if !account.is_recipient() && !funds_may_go(from, to) {
-            return Err(Refusal {
-                begun: true,
-                ..Refusal::invalid(format!(
-                    "Funds can't be sent to accounts located in {to} when the account is under the `full` service agreement."
-                ))
-            });
+            return Err(Refusal::not_now(format!(
+                "Funds can't be sent to accounts located in {to} when the account is under the `full` service agreement."
+            )));
         }
         Ok(account)
     }
@@ -165,7 +162,7 @@ impl World {
             transaction,
             description: text("description"),
             source_type: text("source_type").unwrap_or_else(|| "card".to_owned()),
-            transfer_group: text("transfer_group"),
+            group: text("transfer_group"),
             metadata,
             reversals: Vec::new(),
         };
@@ -206,39 +203,27 @@ impl World {
         let transfer = self.known_transfer(id)?;
         let left = transfer.amount - transfer.reversed();
         if left == 0 {
-            return Err(Refusal {
-                begun: true,
-                ..Refusal::invalid(format!("Transfer {id} is already fully reversed."))
-            });
+            return Err(Refusal::not_now(format!("Transfer {id} is already fully reversed.")));
         }
         let amount = check_amount(integer_at(params, "amount").unwrap_or(left))?;
         if amount > left {
-            return Err(Refusal {
-                begun: true,
-                ..Refusal::invalid(format!(
-                    "Reversal amount ({amount}) is greater than unreversed amount on transfer ({left})"
-                ))
-                .param("amount")
-            });
+            return Err(Refusal::not_now(format!(
+                "Reversal amount ({amount}) is greater than unreversed amount on transfer ({left})"
+            ))
+            .param("amount"));
         }
-        let Transfer { destination, currency, payment, .. } = transfer.clone();
-        if self.available(&destination, &currency) < amount {
+        let transfer = transfer.clone();
+        if self.available(&transfer.destination, &transfer.currency) < amount {
             return Err(Refusal::forbidden(
                 "balance_insufficient",
                 "The recipient's balance does not have sufficient funds to reverse this transfer.",
             ));
         }
-        Ok(self.reverse(id, amount, (&destination, &payment), &currency, params))
+        Ok(self.reverse(&transfer, amount, params))
     }
 
-    fn reverse(
-        &mut self,
-        id: &str,
-        amount: i64,
-        (destination, payment): (&str, &str),
-        currency: &str,
-        params: &Value,
-    ) -> Value {
+    fn reverse(&mut self, transfer: &Transfer, amount: i64, params: &Value) -> Value {
+        let Transfer { id, destination, payment, currency, .. } = transfer;
         let (platform, now) = (self.platform.clone(), self.now);
         let (reversal_id, refund) = (self.ids.next("trr"), self.ids.next("pyr"));
         let posting =
@@ -250,21 +235,19 @@ impl World {
         let reversal = Reversal {
             id: reversal_id.clone(),
             amount,
-            currency: currency.to_owned(),
+            currency: currency.clone(),
             created: now,
             transaction,
-            transfer: id.to_owned(),
+            transfer: id.clone(),
             refund,
             metadata,
         };
         self.made.push(reversal_id);
         let view = reversal.view();
         if let Some(transfer) = self.transfers.get_mut(id) {
-            let before = transfer.view();
             transfer.reversals.push(reversal);
             let after = transfer.view();
-            let changed = previous(&before, &after);
-            self.emit_change(&platform, "transfer.reversed", after, changed);
+            self.emit(&platform, "transfer.reversed", after);
         }
         view
     }

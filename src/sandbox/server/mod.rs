@@ -143,11 +143,13 @@ async fn serve(
     let control = server.handle();
     let deliveries = actix_web::rt::spawn(deliver::deliver(shared));
     tokio::select! {
-        _ = stopped => control.stop(false).await,
+        _ = stopped => {}
         ended = &mut server => return ended,
     }
     deliveries.abort();
-    server.await
+    // It stops by itself only while it is awaited.
+    let ((), ended) = tokio::join!(control.stop(false), server);
+    ended
 }
 
 fn server(listener: TcpListener, shared: Arc<Shared>) -> std::io::Result<Server> {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::process::{Place, Process, run};
 use crate::support::shapes::{assert_object, assert_request};
-use crate::support::stripe::{DAY, EXPRESS, KEY, StandIn};
+use crate::support::stand_in::{DAY, EXPRESS, KEY, StandIn};
 use crate::support::{Answer, DEFAULT_SECRET, Request, TestApp, raw};
 
 /// So far in the past that a story can be played in the time that has passed since.

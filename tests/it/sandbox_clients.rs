@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::clients::libraries;
 use crate::process::run;
-use crate::support::stripe::StandIn;
+use crate::support::stand_in::StandIn;
 
 /// A Wednesday, at noon: no day ends while a script runs.
 const NOON: i64 = 1_790_164_800;

@@ -8,7 +8,7 @@ mod stream;
 pub(crate) mod events;
 pub(crate) mod lives;
 pub(crate) mod shapes;
-pub(crate) mod stripe;
+pub(crate) mod stand_in;
 
 pub(crate) use app::{DEFAULT_SECRET, OPERATOR, PAYER, READER, SECRETS, TestApp, now, signed};
 pub(crate) use client::{Answer, Request, encoded, raw, raw_and_hang_up};

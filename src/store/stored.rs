@@ -4,7 +4,7 @@ use crate::domain::event::{Arrival, Event, Reading, Report, Says};
 use crate::domain::id::ObjectKey;
 use crate::domain::time::Timestamp;
 use crate::store::journal::JournalReader;
-use crate::store::record::Record;
+use crate::store::record::{Record, RecordKind};
 use crate::store::views::{StoredEvent, Views};
 use crate::store::{EventRecord, Rules, StoreError};
 
@@ -26,6 +26,25 @@ impl Header {
             recorded_at: Timestamp(record.recorded_at),
             source: record.source.clone(),
         }
+    }
+}
+
+/// What a record tells.
+#[expect(clippy::large_enum_variant, reason = "nearly all records are events")]
+pub(super) enum Told {
+    Event(Event),
+    ConflictingRedelivery,
+    Redrive,
+}
+
+impl Told {
+    pub(super) fn by(record: &Record, rules: &dyn Rules) -> Result<Self, StoreError> {
+        Ok(match record.kind {
+            RecordKind::Event => Self::Event(stored_event(rules, record)?),
+            RecordKind::ParkedEvent => Self::Event(still_parked(stored_event(rules, record)?)),
+            RecordKind::ConflictingRedelivery => Self::ConflictingRedelivery,
+            RecordKind::Redrive => Self::Redrive,
+        })
     }
 }
 
@@ -60,7 +79,7 @@ pub(super) fn in_partition(event: Event, livemode: bool) -> Event {
 }
 
 /// Keeps an event parked that could be used by now: a redrive has to say so.
-pub(super) fn still_parked(event: Event) -> Event {
+fn still_parked(event: Event) -> Event {
     match event.reading {
         Reading::Parked { .. } => event,
         Reading::Report { .. } | Reading::Ignored => {

@@ -139,17 +139,19 @@ async fn serve(
     shared: Arc<Shared>,
     stopped: oneshot::Receiver<()>,
 ) -> std::io::Result<()> {
-    let mut server = server(listener, shared.clone())?;
+    let server = server(listener, shared.clone())?;
     let control = server.handle();
+    let mut serving = actix_web::rt::spawn(server);
     let deliveries = actix_web::rt::spawn(deliver::deliver(shared));
-    tokio::select! {
-        _ = stopped => {}
-        ended = &mut server => return ended,
-    }
+    let ended = tokio::select! {
+        _ = stopped => {
+            control.stop(false).await;
+            serving.await
+        }
+        ended = &mut serving => ended,
+    };
     deliveries.abort();
-    // It stops by itself only while it is awaited.
-    let ((), ended) = tokio::join!(control.stop(false), server);
-    ended
+    ended.map_err(std::io::Error::other)?
 }
 
 fn server(listener: TcpListener, shared: Arc<Shared>) -> std::io::Result<Server> {

@@ -117,7 +117,6 @@ impl Running {
         self.end()
     }
 
-    /// Waits until it ends by itself, which it only does when it cannot go on.
     fn end(&mut self) -> std::io::Result<()> {
         drop(self.stop.take());
         match self.thread.take().map(JoinHandle::join) {
@@ -139,19 +138,17 @@ async fn serve(
     shared: Arc<Shared>,
     stopped: oneshot::Receiver<()>,
 ) -> std::io::Result<()> {
-    let server = server(listener, shared.clone())?;
+    let mut server = server(listener, shared.clone())?;
     let control = server.handle();
-    let mut serving = actix_web::rt::spawn(server);
     let deliveries = actix_web::rt::spawn(deliver::deliver(shared));
-    let ended = tokio::select! {
-        _ = stopped => {
-            control.stop(false).await;
-            serving.await
-        }
-        ended = &mut serving => ended,
-    };
+    tokio::select! {
+        _ = stopped => {}
+        ended = &mut server => return ended,
+    }
     deliveries.abort();
-    ended.map_err(std::io::Error::other)?
+    // It stops by itself only while it is awaited.
+    let ((), ended) = tokio::join!(control.stop(false), server);
+    ended
 }
 
 fn server(listener: TcpListener, shared: Arc<Shared>) -> std::io::Result<Server> {

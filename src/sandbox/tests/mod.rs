@@ -5,6 +5,7 @@
 mod accounts;
 mod calls;
 mod money;
+mod payments;
 mod webhooks;
 
 use serde_json::Value;

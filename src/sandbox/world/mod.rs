@@ -41,6 +41,7 @@ use crate::sandbox::world::ids::Ids;
 use crate::sandbox::world::ledger::{Ledger, Transaction};
 use crate::sandbox::world::link::Link;
 use crate::sandbox::world::outbox::Outbox;
+use crate::sandbox::world::payment::Payment;
 use crate::sandbox::world::payout::Payout;
 use crate::sandbox::world::standing::{Review, Stage};
 use crate::sandbox::world::table::Table;
@@ -111,6 +112,7 @@ pub struct World {
     links: Table<Link>,
     topups: Table<Topup>,
     transfers: Table<Transfer>,
+    payments: Table<Payment>,
     payouts: Table<Payout>,
     events: Table<Event>,
     pub outbox: Outbox,
@@ -138,6 +140,7 @@ impl World {
             links: Table::default(),
             topups: Table::default(),
             transfers: Table::default(),
+            payments: Table::default(),
             payouts: Table::default(),
             events: Table::default(),
             outbox: Outbox::default(),

@@ -67,6 +67,7 @@ impl World {
             O::ListEvents => self.list_events(owner, params),
             O::Event => self.event(owner, first),
             O::RetryEvent => self.retry_event(first, params),
+            O::CreateSession => self.create_session(params),
             O::CreateEndpoint => self.create_endpoint(params),
             O::ListEndpoints => self.list_endpoints(params),
             O::Endpoint => self.endpoint(first),

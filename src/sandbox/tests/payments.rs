@@ -9,7 +9,9 @@ const AT_ONCE: &str = "amount=1000&currency=usd&payment_method=pm_card_bypassPen
 #[test]
 fn a_payment_by_the_card_that_bypasses_pending_can_be_spent_at_once() {
     let mut scene = Scene::new();
-    let form = format!("{AT_ONCE}&description=d&payment_method_types[]=card&metadata[a]=b");
+    let form = format!(
+        "{AT_ONCE}&description=d&transfer_group=g&shipping[name]=Ann&shipping[address][city]=Ghent&payment_method_types[]=card&metadata[a]=b"
+    );
     let payment = scene.ok("POST /v1/payment_intents", &form);
     assert_eq!(
         (&payment["status"], &payment["amount_received"]),
@@ -29,7 +31,12 @@ fn a_payment_by_the_card_that_bypasses_pending_can_be_spent_at_once() {
     let charge = scene.ok(&format!("GET /v1/charges/{}", text(&payment, "latest_charge")), "");
     assert_eq!(charge["payment_method_details"]["card"]["last4"], "0077");
     assert_eq!(charge["payment_intent"], payment["id"]);
+    assert_eq!(
+        (&charge["shipping"]["address"]["city"], &charge["shipping"]),
+        (&"Ghent".into(), &payment["shipping"])
+    );
     assert_eq!((&charge["description"], &charge["metadata"]), (&"d".into(), &json!({"a": "b"})));
+    assert_eq!((&charge["transfer_group"], &payment["transfer_group"]), (&"g".into(), &"g".into()));
     let transaction = text(&charge, "balance_transaction");
     let transaction = scene.ok(&format!("GET /v1/balance_transactions/{transaction}"), "");
     assert_eq!((&transaction["type"], &transaction["source"]), (&"charge".into(), &charge["id"]));

@@ -17,6 +17,7 @@ pub(super) mod json;
 mod ledger;
 mod levers;
 pub mod link;
+pub mod listener;
 mod listing;
 pub mod onboarding;
 pub mod outbox;
@@ -40,6 +41,7 @@ use crate::sandbox::world::event::{Cause, Event};
 use crate::sandbox::world::ids::Ids;
 use crate::sandbox::world::ledger::{Ledger, Transaction};
 use crate::sandbox::world::link::Link;
+use crate::sandbox::world::listener::Listener;
 use crate::sandbox::world::outbox::Outbox;
 use crate::sandbox::world::payment::Payment;
 use crate::sandbox::world::payout::Payout;
@@ -115,6 +117,9 @@ pub struct World {
     payments: Table<Payment>,
     payouts: Table<Payout>,
     events: Table<Event>,
+    listeners: Table<Listener>,
+    /// Events that listeners were told of once more.
+    told_again: usize,
     pub outbox: Outbox,
     due: BTreeMap<(i64, u64), Due>,
     scheduled: u64,
@@ -143,6 +148,8 @@ impl World {
             payments: Table::default(),
             payouts: Table::default(),
             events: Table::default(),
+            listeners: Table::default(),
+            told_again: 0,
             outbox: Outbox::default(),
             due: BTreeMap::new(),
             scheduled: 0,

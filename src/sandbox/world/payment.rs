@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::sandbox::api::refusal::Refusal;
-use crate::sandbox::world::json::{at, change_metadata, integer_at, text_at, truth_at};
+use crate::sandbox::world::json::{at, change_metadata, integer_at, overlay, text_at, truth_at};
 use crate::sandbox::world::table::Named;
 use crate::sandbox::world::{DAY, Posting, World, check_amount, check_currency};
 
@@ -36,6 +36,7 @@ pub(super) struct Payment {
     transaction: String,
     description: Option<String>,
     metadata: Map<String, Value>,
+    shipping: Value,
     group: Option<String>,
 }
 
@@ -65,7 +66,6 @@ const EMPTY_IN_PAYMENTS: &[&str] = &[
     "receipt_email",
     "review",
     "setup_future_usage",
-    "shipping",
     "source",
     "statement_descriptor",
     "statement_descriptor_suffix",
@@ -87,7 +87,6 @@ const EMPTY_IN_CHARGES: &[&str] = &[
     "receipt_number",
     "receipt_url",
     "review",
-    "shipping",
     "source",
     "source_transfer",
     "statement_descriptor",
@@ -116,7 +115,7 @@ impl Payment {
             "created": created, "currency": currency, "description": description,
             "latest_charge": charge, "livemode": false, "metadata": self.metadata,
             "payment_method": method, "payment_method_options": { "card": card },
-            "payment_method_types": ["card"], "status": "succeeded",
+            "payment_method_types": ["card"], "shipping": self.shipping, "status": "succeeded",
             "transfer_group": self.group,
         });
         with_empty(view, EMPTY_IN_PAYMENTS)
@@ -145,7 +144,7 @@ impl Payment {
             },
             "paid": true, "payment_intent": id, "payment_method": method,
             "payment_method_details": { "card": self.card_view(), "type": "card" },
-            "refunded": false, "status": "succeeded",
+            "refunded": false, "shipping": self.shipping, "status": "succeeded",
             "transfer_group": self.group,
         });
         with_empty(view, EMPTY_IN_CHARGES)
@@ -185,6 +184,18 @@ fn read_card(params: &Value) -> Result<&'static Card, Refusal> {
     card.ok_or_else(|| Refusal::no_such("PaymentMethod", name, "payment_method"))
 }
 
+/// Where something is sent to that was paid for; nothing comes of it here.
+fn shipping(params: &Value) -> Value {
+    let address = json!({
+        "city": null, "country": null, "line1": null, "line2": null, "postal_code": null,
+        "state": null,
+    });
+    let template = json!({
+        "address": address, "carrier": null, "name": null, "phone": null, "tracking_number": null,
+    });
+    at(params, "shipping").map_or(Value::Null, |given| overlay(template, Some(given)))
+}
+
 impl World {
     pub fn create_payment(&mut self, account: &str, params: &Value) -> Result<Value, Refusal> {
         let amount = integer_at(params, "amount").ok_or_else(|| Refusal::missing("amount"))?;
@@ -214,6 +225,7 @@ impl World {
             transaction,
             description: text_at(params, "description").map(str::to_owned),
             metadata,
+            shipping: shipping(params),
             group: text_at(params, "transfer_group").map(str::to_owned),
         };
         self.made.extend([payment.id.clone(), payment.charge.clone()]);

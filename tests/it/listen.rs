@@ -4,11 +4,13 @@
 //! Like the oracles, it is installed by `scripts/test` and found below `BURSAR_ORACLES`. What can
 //! be tried without it stands first.
 
+use std::fmt::Debug;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
+use awc::ws::Frame;
+use futures_util::{Stream, StreamExt};
 use serde_json::{Value, json};
 
 use bursar::secret::Secret;
@@ -23,17 +25,24 @@ const SESSION: &str = "device_name=desk&websocket_features[]=webhooks";
 /// Nobody listens there: what asks for anything but the loopback gets no further.
 const NOWHERE: &str = "http://127.0.0.1:9";
 
+fn begin_session(stripe: &StandIn) -> Value {
+    stripe.send(&StandIn::request("POST", "/v1/stripecli/sessions", SESSION)).json()
+}
+
+async fn connect(session: &Value) -> impl Stream<Item = Result<Frame, impl Debug>> + Unpin {
+    let url = session["websocket_url"].as_str().unwrap();
+    let id = session["websocket_id"].as_str().unwrap();
+    let request = awc::Client::builder().finish().ws(url).header("Websocket-Id", id);
+    request.connect().await.expect("a websocket").1
+}
+
 /// What a session is told over one connection, until it was told of so many events.
 fn told(session: &Value, events: usize) -> Vec<Value> {
-    let url = session["websocket_url"].as_str().unwrap().to_owned();
-    let id = session["websocket_id"].as_str().unwrap().to_owned();
-    actix_web::rt::System::new().block_on(async move {
-        let client = awc::Client::builder().finish();
-        let (_, connection) =
-            client.ws(url).header("Websocket-Id", id).connect().await.expect("a websocket");
+    actix_web::rt::System::new().block_on(async {
+        let connection = connect(session).await;
         // Each comes twice, for either version that one can listen in.
         let frames = connection.take(2 * events).map(|frame| {
-            let awc::ws::Frame::Text(text) = frame.expect("a frame") else { panic!("not a text") };
+            let Frame::Text(text) = frame.expect("a frame") else { panic!("not a text") };
             serde_json::from_slice(&text).expect("JSON")
         });
         tokio::time::timeout(LIMIT, frames.collect()).await.expect("events in time")
@@ -43,8 +52,7 @@ fn told(session: &Value, events: usize) -> Vec<Value> {
 #[test]
 fn a_listener_that_comes_back_is_told_of_what_it_missed() {
     let stripe = StandIn::start();
-    let session = StandIn::request("POST", "/v1/stripecli/sessions", SESSION);
-    let session = stripe.send(&session).json();
+    let session = begin_session(&stripe);
     let topup = |stripe: &StandIn| stripe.ok("POST", "/v1/topups", "amount=5&currency=usd");
     let first = topup(&stripe);
     let heard = told(&session, 1);
@@ -69,6 +77,20 @@ fn a_listener_that_comes_back_is_told_of_what_it_missed() {
     let body = message["event_payload"].as_str().unwrap().as_bytes();
     let header = message["http_headers"]["Stripe-Signature"].as_str().unwrap().as_bytes();
     assert!(Verifier::new(&secret, 300).verify(header, body, now()).is_ok());
+}
+
+#[test]
+fn a_stand_in_that_stops_lets_its_listeners_go() {
+    let stripe = StandIn::start();
+    let session = begin_session(&stripe);
+    actix_web::rt::System::new().block_on(async {
+        let mut connection = connect(&session).await;
+        let (send, stopped) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || send.send(stripe.running.stop()));
+        tokio::time::timeout(LIMIT, stopped).await.expect("a stop").unwrap().unwrap();
+        let last = tokio::time::timeout(LIMIT, connection.next()).await.expect("an end");
+        assert!(!matches!(last, Some(Ok(Frame::Text(_)))), "{last:?}");
+    });
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(super) async fn handle(
 ) -> Result<HttpResponse, Error> {
     let id = request.headers().get("Websocket-Id").and_then(|id| id.to_str().ok());
     let id = id.unwrap_or_default().to_owned();
-    if !shared.with(|sandbox| sandbox.world.listener_is(&id, false)) {
+    if !shared.with(|sandbox| sandbox.world.has_listener(&id)) {
         // By these words the tool knows that it needs a new session.
         let unknown = json!({ "error": { "message": "Unknown WebSocket ID." } });
         return Ok(calls::json(404, &unknown));
@@ -28,7 +28,8 @@ pub(super) async fn handle(
     let (response, session, messages) = actix_ws::handle(&request, payload)?;
     let shared = shared.into_inner();
     actix_web::rt::spawn(async move {
-        let connection = Connection { id, shared, session };
+        let number = shared.with(|sandbox| sandbox.world.listener_connects(&id));
+        let connection = Connection { id, number, shared, session };
         connection.converse(messages.aggregate_continuations()).await;
     });
     Ok(response)
@@ -36,27 +37,27 @@ pub(super) async fn handle(
 
 struct Connection {
     id: String,
+    number: usize,
     shared: Arc<Shared>,
     session: Session,
 }
 
 impl Connection {
     async fn converse(mut self, messages: AggregatedMessageStream) {
-        self.is_connected(true);
         self.tell_and_hear(messages).await.ok();
-        self.is_connected(false);
+        self.shared.with(|sandbox| sandbox.world.listener_leaves(&self.id, self.number));
         self.session.close(None).await.ok();
     }
 
-    fn is_connected(&self, connected: bool) {
-        self.shared.with(|sandbox| sandbox.world.listener_is(&self.id, connected));
+    fn next(&self) -> Option<Message> {
+        self.shared.with(|sandbox| sandbox.world.next_for(&self.id, self.number))
     }
 
     async fn tell_and_hear(&mut self, mut messages: AggregatedMessageStream) -> Result<(), Closed> {
         let mut news = self.shared.news.subscribe();
         loop {
             news.borrow_and_update();
-            while let Some(message) = self.shared.with(|sandbox| sandbox.world.next_for(&self.id)) {
+            while let Some(message) = self.next() {
                 self.tell(&message).await?;
             }
             tokio::select! {
@@ -105,21 +106,22 @@ impl Connection {
         Ok(())
     }
 
-    /// Notes what became of an event; that the tool has got one goes without saying.
+    /// Notes that the tool has got an event, or what came back from where it forwarded one to.
     fn note(&self, text: &str) {
         let said: Value = serde_json::from_str(text).unwrap_or_default();
         let word = |name: &str| said.get(name).and_then(Value::as_str).unwrap_or_default();
-        if word("type") != "webhook_response" {
-            return;
-        }
-        let reply = Reply {
-            url: word("forward_url").to_owned(),
-            status: said.get("status").and_then(Value::as_i64).unwrap_or(0),
-            body: word("body").to_owned(),
-        };
         let conversation = word("webhook_conversation_id");
-        self.shared.with(|sandbox| {
-            sandbox.world.listener_says(&self.id, conversation, &reply);
+        self.shared.with(|sandbox| match word("type") {
+            "event_ack" => sandbox.world.listener_acknowledges(&self.id, conversation),
+            "webhook_response" => {
+                let reply = Reply {
+                    url: word("forward_url").to_owned(),
+                    status: said.get("status").and_then(Value::as_i64).unwrap_or(0),
+                    body: word("body").to_owned(),
+                };
+                sandbox.world.listener_says(&self.id, conversation, &reply);
+            }
+            _ => {}
         });
     }
 }

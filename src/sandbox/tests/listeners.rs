@@ -10,18 +10,27 @@ const SESSION: &str =
 
 impl Scene {
     /// A session's id, and what else it was answered.
-    fn listen(&mut self) -> (String, Value) {
+    fn begin_session(&mut self) -> (String, Value) {
         let answer = self.send_unchecked(call("POST /v1/stripecli/sessions", SESSION));
         assert_eq!(answer.status, 200, "{}", answer.body);
         (text(&answer.body, "websocket_id"), answer.body)
     }
 
-    /// Ids of the events that a listener is told of until there is no more.
-    fn heard(&mut self, listener: &str) -> Vec<String> {
-        let next = || self.sandbox.world.next_for(listener);
-        let messages: Vec<_> = std::iter::from_fn(next).collect();
-        let id = |body: &str| text(&serde_json::from_str(body).unwrap(), "id");
-        messages.iter().map(|message| id(&message.body)).collect()
+    /// A session with a connection.
+    fn listen(&mut self) -> (String, usize) {
+        let (id, _) = self.begin_session();
+        let connection = self.sandbox.world.listener_connects(&id);
+        (id, connection)
+    }
+
+    /// Ids of the events that a listener is told of until there is no more, and acknowledges.
+    fn heard(&mut self, (listener, connection): &(String, usize)) -> Vec<String> {
+        let mut ids = Vec::new();
+        while let Some(message) = self.sandbox.world.next_for(listener, *connection) {
+            self.sandbox.world.listener_acknowledges(listener, &message.conversation);
+            ids.push(text(&serde_json::from_str(&message.body).unwrap(), "id"));
+        }
+        ids
     }
 
     fn made(&self) -> Vec<String> {
@@ -33,15 +42,36 @@ impl Scene {
 fn a_listener_is_told_of_each_event_since_its_session_began_and_once() {
     let mut scene = Scene::new();
     scene.ok("POST /v1/topups", "amount=5&currency=usd");
-    let (early, _) = scene.listen();
+    let early = scene.listen();
     scene.payable_account(&[]);
-    let (late, _) = scene.listen();
+    let late = scene.listen();
     let since = scene.made().len();
     scene.ok("POST /v1/topups", "amount=5&currency=usd");
     let made = scene.made();
     assert_eq!(scene.heard(&early), made[1..]);
     assert_eq!(scene.heard(&late), made[since..]);
-    assert_eq!((scene.heard(&early), scene.heard("nobody")), (vec![], vec![]));
+    assert_eq!(scene.heard(&early), Vec::<String>::new());
+    assert_eq!(scene.heard(&("nobody".to_owned(), 1)), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_listener_did_not_acknowledge_is_told_over_its_next_connection() {
+    let mut scene = Scene::new();
+    let (id, first) = scene.listen();
+    for _ in 0..3 {
+        scene.ok("POST /v1/topups", "amount=5&currency=usd");
+    }
+    let lost = [(); 2].map(|()| scene.sandbox.world.next_for(&id, first).unwrap());
+    scene.sandbox.world.listener_acknowledges(&id, &lost[0].conversation);
+    // Nobody may have noticed yet that the first one is gone.
+    let second = scene.sandbox.world.listener_connects(&id);
+    assert!(scene.sandbox.world.next_for(&id, first).is_none());
+    scene.sandbox.world.listener_leaves(&id, first);
+    assert_eq!(scene.heard(&(id.clone(), second)), scene.made()[1..]);
+    scene.sandbox.world.listener_leaves(&id, second);
+    assert_eq!(scene.sandbox.world.listeners_view()[0]["connected"], false);
+    let third = scene.sandbox.world.listener_connects(&id);
+    assert_eq!(scene.heard(&(id, third)), Vec::<String>::new());
 }
 
 #[test]
@@ -54,7 +84,7 @@ fn an_event_that_is_asked_for_again_comes_again_and_only_to_listeners() {
     let owed = |scene: &Scene| scene.sandbox.world.outbox.of(&event).count();
     let before = owed(&scene);
     // It need not have been there when the event was made.
-    let (listener, _) = scene.listen();
+    let listener = scene.listen();
     let news = scene.sandbox.world.news();
     let retry = format!("POST /v1/events/{event}/retry");
     let answer = scene.ok(&retry, "for_stripecli=true");
@@ -68,15 +98,15 @@ fn an_event_that_is_asked_for_again_comes_again_and_only_to_listeners() {
 #[test]
 fn what_came_back_is_noted_with_the_event_it_answers() {
     let mut scene = Scene::new();
-    let (listener, _) = scene.listen();
+    let (listener, connection) = scene.listen();
     scene.ok("POST /v1/topups", "amount=5&currency=usd");
-    let message = scene.sandbox.world.next_for(&listener).unwrap();
+    let message = scene.sandbox.world.next_for(&listener, connection).unwrap();
     let reply = Reply { url: "http://localhost/hook".to_owned(), status: 200, body: "ok".into() };
     scene.sandbox.world.listener_says(&listener, &message.conversation, &reply);
     scene.sandbox.world.listener_says(&listener, "another", &reply);
     let view = scene.sandbox.world.listeners_view();
     let expected = json!([{
-        "event": scene.made()[0], "at": NOON,
+        "event": scene.made()[0], "at": NOON, "acknowledged": false,
         "answers": [{ "url": "http://localhost/hook", "status": 200, "body": "ok" }],
     }]);
     assert_eq!(view[0]["told"], expected);
@@ -87,8 +117,8 @@ fn what_came_back_is_noted_with_the_event_it_answers() {
 fn a_session_says_where_to_connect_and_what_is_signed_with() {
     let secret_of = |seed| {
         let mut scene = Scene::with(Settings { seed, ..Settings::default() });
-        let (_, first) = scene.listen();
-        let (_, second) = scene.listen();
+        let (_, first) = scene.begin_session();
+        let (_, second) = scene.begin_session();
         assert_ne!(first["websocket_id"], second["websocket_id"]);
         assert_eq!(first["secret"], second["secret"]);
         let url = text(&first, "websocket_url");

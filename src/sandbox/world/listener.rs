@@ -25,20 +25,24 @@ pub(super) struct Listener {
     forward_to: Option<String>,
     forward_connect_to: Option<String>,
     created: i64,
-    connected: bool,
+    /// The number of its connection, while it has one.
+    connection: Option<usize>,
+    connections: usize,
     /// The number of the event that it is told of next.
     next: usize,
-    /// Events that it is to be told of once more.
-    again: VecDeque<String>,
+    /// Places in `told` of what it is told of before that.
+    waiting: VecDeque<usize>,
     told: Vec<Told>,
 }
 
-/// An event that a listener was told of.
+/// An event that a listener was told of, or is about to be.
 #[derive(Debug)]
 struct Told {
     conversation: String,
     event: String,
     at: i64,
+    /// Whether the listener said that it has got it.
+    acknowledged: bool,
     /// What came back from where it was forwarded to.
     answers: Vec<Reply>,
 }
@@ -66,22 +70,35 @@ impl Named for Listener {
 
 impl Told {
     fn view(&self) -> Value {
-        let Self { conversation: _, event, at, answers } = self;
+        let Self { conversation: _, event, at, acknowledged, answers } = self;
         let answers = answers.iter().map(
             |Reply { url, status, body }| json!({ "url": url, "status": status, "body": body }),
         );
-        json!({ "event": event, "at": at, "answers": answers.collect::<Vec<_>>() })
+        let answers: Vec<Value> = answers.collect();
+        json!({ "event": event, "at": at, "acknowledged": acknowledged, "answers": answers })
     }
 }
 
 impl Listener {
+    fn owe(&mut self, event: &str, now: i64) {
+        let place = self.told.len();
+        self.waiting.push_back(place);
+        self.told.push(Told {
+            conversation: format!("wc_{place}_{}", self.id),
+            event: event.to_owned(),
+            at: now,
+            acknowledged: false,
+            answers: Vec::new(),
+        });
+    }
+
     pub(super) fn view(&self) -> Value {
-        let Self { id, device, forward_to, forward_connect_to, created, connected, told, .. } =
+        let Self { id, device, forward_to, forward_connect_to, created, connection, told, .. } =
             self;
         json!({
             "id": id, "device": device, "forward_to": forward_to,
             "forward_connect_to": forward_connect_to, "created": created,
-            "connected": connected, "told": told.iter().map(Told::view).collect::<Vec<_>>(),
+            "connected": connection.is_some(), "told": told.iter().map(Told::view).collect::<Vec<_>>(),
         })
     }
 }
@@ -102,9 +119,10 @@ impl World {
             forward_to: text("forward_to_url"),
             forward_connect_to: text("forward_connect_to_url"),
             created: self.now,
-            connected: false,
+            connection: None,
+            connections: 0,
             next: self.events.len(),
-            again: VecDeque::new(),
+            waiting: VecDeque::new(),
             told: Vec::new(),
         });
         self.made.push(id.clone());
@@ -127,10 +145,27 @@ impl World {
         format!("whsec_{}", hex::encode(bytes))
     }
 
-    /// Whether there is such a session; it is noted whether it has a connection now.
-    pub fn listener_is(&mut self, id: &str, connected: bool) -> bool {
+    pub fn has_listener(&self, id: &str) -> bool {
+        self.listeners.get(id).is_some()
+    }
+
+    /// A listener has a new connection, which takes the place of an older one: its number. What
+    /// was told over older ones and not acknowledged may have been lost with them.
+    pub fn listener_connects(&mut self, id: &str) -> usize {
+        let Some(listener) = self.listeners.get_mut(id) else { return 0 };
+        listener.connections += 1;
+        listener.connection = Some(listener.connections);
+        let told = listener.told.iter().enumerate();
+        listener.waiting =
+            told.filter(|(_, told)| !told.acknowledged).map(|(place, _)| place).collect();
+        listener.connections
+    }
+
+    pub fn listener_leaves(&mut self, id: &str, connection: usize) {
         let listener = self.listeners.get_mut(id);
-        listener.map(|listener| listener.connected = connected).is_some()
+        if let Some(listener) = listener.filter(|known| known.connection == Some(connection)) {
+            listener.connection = None;
+        }
     }
 
     /// Grows whenever there may be something to tell a listener.
@@ -141,38 +176,46 @@ impl World {
     /// Every listener is told of an event once more, or for the first time.
     pub(super) fn tell_again(&mut self, event: &str) {
         self.told_again += 1;
+        let now = self.now;
         for listener in self.listeners.iter_mut() {
-            listener.again.push_back(event.to_owned());
+            listener.owe(event, now);
         }
     }
 
-    /// The next event for a listener, which counts as told.
-    pub fn next_for(&mut self, listener: &str) -> Option<Message> {
+    /// The next event for a listener, to be told over this connection.
+    pub fn next_for(&mut self, listener: &str, connection: usize) -> Option<Message> {
         let now = self.now;
         let listener = self.listeners.get_mut(listener)?;
-        let event = if let Some(event) = self.events.iter().nth(listener.next) {
+        if listener.connection != Some(connection) {
+            return None;
+        }
+        if listener.waiting.is_empty() {
+            let event = self.events.iter().nth(listener.next)?;
             listener.next += 1;
-            event.id.clone()
-        } else {
-            listener.again.pop_front()?
-        };
-        let conversation = format!("wc_{}_{}", listener.told.len(), listener.id);
-        let told = Told {
-            conversation: conversation.clone(),
-            event: event.clone(),
-            at: now,
-            answers: Vec::new(),
-        };
-        listener.told.push(told);
+            listener.owe(&event.id, now);
+        }
+        let told = listener.told.get(listener.waiting.pop_front()?)?;
+        let (conversation, event) = (told.conversation.clone(), told.event.clone());
         let body = self.event_view(self.events.get(&event)?);
         Some(Message { conversation, body: serde_json::to_string_pretty(&body).ok()? })
     }
 
-    /// Notes what the place that an event was forwarded to answered.
-    pub fn listener_says(&mut self, listener: &str, conversation: &str, reply: &Reply) {
+    /// A listener says that it has got what it was told.
+    pub fn listener_acknowledges(&mut self, listener: &str, conversation: &str) {
+        for told in self.told_in(listener, conversation) {
+            told.acknowledged = true;
+        }
+    }
+
+    fn told_in(&mut self, listener: &str, conversation: &str) -> impl Iterator<Item = &mut Told> {
         let known = self.listeners.get_mut(listener);
         let told = known.into_iter().flat_map(|listener| &mut listener.told);
-        for told in told.filter(|told| told.conversation == conversation) {
+        told.filter(move |told| told.conversation == conversation)
+    }
+
+    /// Notes what the place that an event was forwarded to answered.
+    pub fn listener_says(&mut self, listener: &str, conversation: &str, reply: &Reply) {
+        for told in self.told_in(listener, conversation) {
             told.answers.push(reply.clone());
         }
     }

@@ -126,7 +126,8 @@ fn of_account(account: &Account, fields: &mut Fields) {
         .put_json("controller", profile.and_then(|profile| profile.controller.as_ref()))
         .put("country", profile.and_then(|profile| profile.country.as_ref()))
         .put("default_currency", profile.and_then(|profile| profile.default_currency.as_ref()))
-        .put("type", profile.and_then(|profile| profile.account_type.as_ref()));
+        .put("type", profile.and_then(|profile| profile.account_type.as_ref()))
+        .put("service_agreement", profile.and_then(|p| p.service_agreement.as_ref()));
 }
 
 fn words(capabilities: &BTreeMap<String, Json>) -> Fields {

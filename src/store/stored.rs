@@ -44,6 +44,7 @@ pub(super) fn stored_event(rules: &dyn Rules, record: &Record) -> Result<Event, 
         account: None,
         api_version: None,
         object_id: None,
+        evidence: Vec::new(),
         reading: Reading::Parked { reason: "this version cannot read the event".to_owned() },
     });
     Ok(in_partition(event, record.livemode))

@@ -177,6 +177,7 @@ fn account(deauthorized: bool, facts: Facts) -> Account {
         country: None,
         default_currency: None,
         account_type: None,
+        service_agreement: None,
     };
     Account { deauthorized, profile: Some(profile.into()) }
 }

@@ -318,9 +318,9 @@ impl Operation {
     }
 
     pub fn due(&self, now: Timestamp) -> Due {
-        let key_lives = self.sent_at.is_none_or(|sent_at| {
-            now.signed_seconds().saturating_sub(sent_at.signed_seconds()) < KEY_LIFETIME_SECONDS
-        });
+        let since = self.sent_at.unwrap_or(self.requested_at);
+        let age = now.signed_seconds().saturating_sub(since.signed_seconds());
+        let key_lives = age < KEY_LIFETIME_SECONDS;
         match (self.state, key_lives) {
             (OperationState::Requested, true) => Due::Send,
             (OperationState::Requested, false) => Due::GiveUp,

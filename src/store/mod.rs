@@ -27,6 +27,7 @@ use crate::domain::change::Change;
 use crate::domain::event::{Event, Outcome, Report};
 use crate::domain::fold::{Progress, State};
 use crate::domain::id::{Kind, ObjectKey};
+use crate::domain::operation::{Action, Operation, OperationState};
 use crate::domain::time::Timestamp;
 pub use record::PackedBody;
 
@@ -212,12 +213,64 @@ pub struct Feed {
     pub newest: u64,
 }
 
+/// Which operations a list shows.
+#[derive(Clone, Debug, Default)]
+pub struct OperationFilter {
+    pub state: Option<OperationState>,
+    pub action: Option<Action>,
+    /// Made or acted upon.
+    pub object: Option<String>,
+    /// Only those about which something is still to be done or found out.
+    pub open: bool,
+    pub oldest_first: bool,
+}
+
+impl OperationFilter {
+    pub fn admits(&self, operation: &Operation) -> bool {
+        let is_about = |id: &String| {
+            operation.subject.as_ref() == Some(id) || operation.object_id.as_ref() == Some(id)
+        };
+        self.state.is_none_or(|state| operation.state == state)
+            && self.action.is_none_or(|action| operation.action == action)
+            && self.object.as_ref().is_none_or(is_about)
+            && (!self.open || operation.state.is_open())
+    }
+}
+
+/// By what an operation is found.
+#[derive(Clone, Debug)]
+pub enum OperationName {
+    /// The caller's idempotency key.
+    Key(String),
+    Tag(String),
+}
+
+/// What became of a request for an operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// It is recorded. `alike` is an earlier one with the same tag.
+    New { operation: Operation, alike: Option<String> },
+    /// The caller's key was used before, for this one.
+    Known(Operation),
+    /// Its tag is this one's alone.
+    Taken(Operation),
+}
+
+/// What became of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Advanced {
+    Recorded(Operation),
+    /// It has moved on meanwhile, and now stands like this; nothing was recorded.
+    Overtaken(Operation),
+}
+
 /// Counts of one partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     pub events: BTreeMap<Outcome, u64>,
     /// Objects by kind and status word.
     pub statuses: BTreeMap<Kind, BTreeMap<String, u64>>,
+    pub operations: BTreeMap<OperationState, u64>,
     /// Reports that no legal path explains.
     pub conflicts: u64,
     /// When each source was last heard.
@@ -304,6 +357,26 @@ pub trait Store: Send + Sync {
         after: u64,
         limit: usize,
     ) -> Result<Vec<(EventRecord, Vec<u8>)>, StoreError>;
+
+    /// Records what is wanted, unless its key, or a tag that is one operation's alone, is in use.
+    /// It is durable when this answers.
+    async fn begin(&self, operation: Operation) -> Result<Begun, StoreError>;
+    /// Records an operation as it is after a step, if `version` is still its version. It is
+    /// durable when this answers.
+    async fn advance(&self, operation: Operation, version: u64) -> Result<Advanced, StoreError>;
+    async fn operation(&self, livemode: bool, id: &str) -> Result<Option<Operation>, StoreError>;
+    async fn operation_named(
+        &self,
+        livemode: bool,
+        name: OperationName,
+    ) -> Result<Option<Operation>, StoreError>;
+    /// By the moment they were begun.
+    async fn operations(
+        &self,
+        livemode: bool,
+        filter: OperationFilter,
+        slice: Slice,
+    ) -> Result<Page<Operation>, StoreError>;
 
     async fn feed(&self) -> Result<Feed, StoreError>;
     /// The change feed after this sequence. May end before `limit`, even empty, with more to come:

@@ -4,6 +4,8 @@
 //! here, in the order of the journal, which is why they agree. What a batch has changed so far
 //! lies in memory and is seen by the rest of the batch; [`Update::finish`] hands it over.
 
+mod operations;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,7 +17,7 @@ use crate::domain::time::Timestamp;
 use crate::store::journal::{JournalReader, Position};
 use crate::store::record::{Record, RecordKind};
 use crate::store::stored::{
-    Header, report, still_parked, stored_event, stored_record, stored_report,
+    Header, report, still_parked, stored_event, stored_operation, stored_record, stored_report,
 };
 use crate::store::views::pending::Pending;
 use crate::store::views::{
@@ -78,6 +80,9 @@ impl<'a> Update<'a> {
                 };
                 self.redrive(record.livemode, &record.event_id, redrive)?;
             }
+            RecordKind::Operation => {
+                self.operation(record.sequence, stored_operation(record)?)?;
+            }
         }
         self.reached(record.sequence, position);
         Ok(())
@@ -95,6 +100,7 @@ impl<'a> Update<'a> {
         position: Position,
         event: Event,
     ) -> Result<Outcome, StoreError> {
+        self.evidence(&header, &event)?;
         let nothing = |outcome| Application { outcome, previous: None, change: None };
         let (Application { outcome, previous, change }, object, reason) = match event.reading {
             Reading::Ignored => (nothing(Outcome::Ignored), None, None),

@@ -24,6 +24,9 @@ mod load;
 /// How long tests with chance in them run.
 mod torture;
 
+/// Operations as a store keeps them.
+mod operations_store;
+
 /// Who may ask what.
 mod auth;
 /// Missed events: how they are fetched, and that none slips through.

@@ -248,8 +248,8 @@ pub enum OperationName {
 /// What became of a request for an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Begun {
-    /// It is recorded. `alike` is an earlier one with the same tag.
-    New { operation: Operation, alike: Option<String> },
+    /// It is recorded.
+    New(Operation),
     /// The caller's key was used before, for this one.
     Known(Operation),
     /// Its tag is this one's alone.

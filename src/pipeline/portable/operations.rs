@@ -53,7 +53,7 @@ pub(super) fn of_line(line: &[u8]) -> Option<Result<Operation, String>> {
 /// anything was new.
 pub(super) async fn adopt(store: &SharedStore, operation: Operation) -> Result<bool, StoreError> {
     match store.begin(operation.clone()).await? {
-        Begun::New { .. } => Ok(true),
+        Begun::New(_) => Ok(true),
         Begun::Known(known) if known.id == operation.id && known.version < operation.version => {
             let advanced = store.advance(operation, known.version).await?;
             Ok(matches!(advanced, Advanced::Recorded(_)))

@@ -20,22 +20,14 @@ impl Inner {
         if let Some(known) = self.or_failure(self.views.operation_named(livemode, &key))? {
             return Ok(Begun::Known(known.operation));
         }
-        let alike = match &operation.tag {
-            Some(tag) => {
-                let name = OperationName::Tag(tag.name.clone());
-                self.or_failure(self.views.operation_named(livemode, &name))?
-            }
-            None => None,
-        };
         // What was refused, as an import can bring it, takes nobody's place.
-        let is_exclusive = operation.tag.as_ref().is_some_and(|tag| tag.exclusive)
-            && operation.state != OperationState::Refused;
-        match alike {
-            Some(alike) if is_exclusive => Ok(Begun::Taken(alike.operation)),
-            alike => Ok(Begun::New {
-                operation: self.record(&mut writer, operation)?,
-                alike: alike.map(|alike| alike.operation.id),
-            }),
+        let refused = operation.state == OperationState::Refused;
+        let exclusive = operation.tag.as_ref().filter(|tag| tag.exclusive && !refused);
+        let name = exclusive.map(|tag| OperationName::Tag(tag.name.clone()));
+        let holder = name.map(|name| self.views.operation_named(livemode, &name));
+        match self.or_failure(holder.transpose())?.flatten() {
+            Some(holder) => Ok(Begun::Taken(holder.operation)),
+            None => Ok(Begun::New(self.record(&mut writer, operation)?)),
         }
     }
 

@@ -4,10 +4,12 @@
 //! `changes` and Stripe's own raw fields all come from one place.
 
 mod backfill;
+mod operation;
 
 use std::collections::BTreeMap;
 
 pub use backfill::{backfill, backfill_list};
+pub use operation::{error as operation_error, operation, reasons};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
@@ -22,6 +24,7 @@ use crate::domain::explain;
 use crate::domain::fold::{Entry, State};
 use crate::domain::id::Kind;
 use crate::domain::lifecycle::Step;
+use crate::domain::operation::OperationState;
 use crate::domain::payout::{Payout, PayoutStatus};
 use crate::domain::topup::{Topup, TopupStatus};
 use crate::domain::transfer::{Transfer, TransferStatus};
@@ -324,6 +327,13 @@ pub fn summary(summary: &Summary, livemode: bool) -> Value {
         let count = |word: &str| counted.and_then(|counted| counted.get(word)).copied();
         words.iter().map(|&word| (word.to_owned(), count(word).unwrap_or(0).into())).collect()
     };
+    let operations: serde_json::Map<String, Value> = OperationState::ALL
+        .into_iter()
+        .map(|state| {
+            let count = summary.operations.get(&state).copied().unwrap_or(0);
+            (state.word().to_owned(), count.into())
+        })
+        .collect();
     let sources: serde_json::Map<String, Value> = summary
         .sources
         .iter()
@@ -336,6 +346,7 @@ pub fn summary(summary: &Summary, livemode: bool) -> Value {
         "topups": statuses(Kind::Topup, &TopupStatus::ALL.map(TopupStatus::word)),
         "transfers": statuses(Kind::Transfer, &TransferStatus::ALL.map(TransferStatus::word)),
         "payouts": statuses(Kind::Payout, &PayoutStatus::ALL.map(PayoutStatus::word)),
+        "operations": operations,
         "conflicts": summary.conflicts,
         "sources": sources,
         "oldest_parked": summary.oldest_parked.map(to_rfc3339),

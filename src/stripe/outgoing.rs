@@ -19,11 +19,32 @@ pub const CONTROLLER: [(&str, &str); 3] = [
 
 /// Fields of an answer that are kept: what says what was made. Nothing that is personal.
 const KEPT: &[&str] = &[
-    "id", "object", "livemode", "created", "status", "type", "country", "default_currency",
-    "details_submitted", "charges_enabled", "payouts_enabled", "capabilities", "controller",
-    "account", "amount", "amount_reversed", "currency", "destination", "transfer", "transfer_group",
-    "reversed", "expected_availability_date", "failure_code", "failure_message",
-    "statement_descriptor", "expires_at",
+    "id",
+    "object",
+    "livemode",
+    "created",
+    "status",
+    "type",
+    "country",
+    "default_currency",
+    "details_submitted",
+    "charges_enabled",
+    "payouts_enabled",
+    "capabilities",
+    "controller",
+    "account",
+    "amount",
+    "amount_reversed",
+    "currency",
+    "destination",
+    "transfer",
+    "transfer_group",
+    "reversed",
+    "expected_availability_date",
+    "failure_code",
+    "failure_message",
+    "statement_descriptor",
+    "expires_at",
 ];
 
 /// The call that an operation is; the same each time, until its attempt is another.
@@ -129,6 +150,21 @@ pub fn listed(operation: &str, answer: &Answer) -> Listed {
 /// The status of an object that was fetched.
 pub fn status_of(answer: &Answer) -> Option<String> {
     answer.value().get("status").and_then(Value::as_str).map(str::to_owned)
+}
+
+/// Where people go who come back from onboarding.
+#[derive(Clone, Debug, Default)]
+pub struct ReturnUrls {
+    pub refresh_url: Option<String>,
+    pub return_url: Option<String>,
+}
+
+/// Whether a browser can be sent there: http or https, and a host.
+pub fn is_web_url(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_plain = text.chars().all(|c| c.is_ascii_graphic());
+    let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
+    is_plain && host.is_some_and(|host| !host.is_empty() && !host.starts_with(':'))
 }
 
 /// A link that a person is sent to.

@@ -25,8 +25,8 @@ use crate::domain::event::{Event, Reading, Says};
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::time::Timestamp;
 use account::{capability, snapshot};
-use evidence::evidence;
 pub use evidence::OPERATION;
+use evidence::evidence;
 pub use listed::{Listed, ListedEvent, listed_events};
 pub use made::{Fetched, Note, Observation, fetched, note, observation};
 use money::{balance, payout, topup, transfer};
@@ -119,9 +119,8 @@ pub fn read(body: &[u8], received_at: Timestamp) -> Result<Event, NotAnEvent> {
     let created = lenient(envelope.created).filter(|&created| created <= LARGEST_CREATED);
     let livemode = lenient(envelope.livemode);
     let tracked = if is_thin { None } else { Tracked::of_type(&event_type) };
-    let evidence = tracked.zip(known).map(|(tracked, object)| {
-        evidence(tracked, object, envelope.account)
-    });
+    let evidence =
+        tracked.zip(known).map(|(tracked, object)| evidence(tracked, object, envelope.account));
     let reading = match tracked {
         None => Reading::Ignored,
         Some(tracked) => Report { tracked, event: &envelope, created, livemode }

@@ -10,9 +10,7 @@ use bursar::domain::operation::{
 use bursar::domain::time::Timestamp;
 use bursar::pipeline::portable::{self, Defaults, Imported};
 use bursar::store::embedded::Embedded;
-use bursar::store::{
-    Advanced, Begun, OperationFilter, OperationName, SharedStore, Slice, Store,
-};
+use bursar::store::{Advanced, Begun, OperationFilter, OperationName, SharedStore, Slice, Store};
 use serde_json::{Value, json};
 
 use crate::process::Place;

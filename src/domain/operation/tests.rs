@@ -109,7 +109,8 @@ fn what_happens_leads_where_the_table_says() {
     ];
     for (name, happening, expected) in rows {
         for (from, expected) in columns.into_iter().zip(expected) {
-            let operation = Operation { object: Some(Json(String::new())), ..in_state(from, false) };
+            let operation =
+                Operation { object: Some(Json(String::new())), ..in_state(from, false) };
             let to = operation.after(happening.clone(), at(1)).map(|next| next.state);
             assert_eq!(to, expected, "{name} in {from:?}");
             assert!(to.is_none_or(|to| from.next().contains(&to)), "{name} in {from:?}");

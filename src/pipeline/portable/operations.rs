@@ -17,10 +17,7 @@ struct Line {
 }
 
 /// Writes every operation of both partitions as it stands, the oldest first.
-pub(super) async fn export(
-    store: &SharedStore,
-    out: &mut impl Write,
-) -> Result<(), PortableError> {
+pub(super) async fn export(store: &SharedStore, out: &mut impl Write) -> Result<(), PortableError> {
     for livemode in [false, true] {
         let mut from = None;
         loop {

@@ -105,7 +105,11 @@ fn oldest_page(
 }
 
 impl Pending {
-    fn look<T: DeserializeOwned>(&self, views: &Views, key: &[u8]) -> Result<Option<T>, StoreError> {
+    fn look<T: DeserializeOwned>(
+        &self,
+        views: &Views,
+        key: &[u8],
+    ) -> Result<Option<T>, StoreError> {
         match self.operations.get(key) {
             Some(row) => row.as_ref().map(|row| decode(row)).transpose(),
             None => views.get(key),
@@ -148,8 +152,7 @@ impl Pending {
             return Ok(());
         }
         let key = key::evidence(livemode, &evidence.operation);
-        let stored =
-            StoredEvidence { evidence: evidence.clone(), event_id: event_id.to_owned() };
+        let stored = StoredEvidence { evidence: evidence.clone(), event_id: event_id.to_owned() };
         self.put(key, Some(&stored))
     }
 

@@ -61,8 +61,9 @@ impl OperationState {
     /// The states that may follow directly. The table is the whole specification.
     pub fn next(self) -> &'static [Self] {
         match self {
-            Self::Requested => &[Self::Sent, Self::Refused, Self::Succeeded],
-            Self::WaitingForFunds => &[Self::Sent, Self::Refused, Self::Succeeded],
+            Self::Requested | Self::WaitingForFunds => {
+                &[Self::Sent, Self::Refused, Self::Succeeded]
+            }
             // Back to the start when it certainly did not reach Stripe; back to waiting when Stripe
             // refused it for want of funds.
             Self::Sent => &[

@@ -97,6 +97,9 @@ impl ApiError {
             | Self::Replay(ReplayError::Commit(CommitError::Overloaded))
             | Self::Overloaded => "overloaded",
             Self::Store(StoreError::Damaged(_) | StoreError::ViewsDamaged(_))
+            | Self::Request(RequestError::Store(
+                StoreError::Damaged(_) | StoreError::ViewsDamaged(_),
+            ))
             | Self::Replay(ReplayError::Store(
                 StoreError::Damaged(_) | StoreError::ViewsDamaged(_),
             )) => "store_damaged",
@@ -114,9 +117,6 @@ impl ApiError {
             Self::Replay(ReplayError::NotParked(_)) => "not_parked",
             Self::Refetch(error) => of_refetch(error),
             Self::NoStripeKey => "stripe_key_missing",
-            Self::Request(RequestError::Store(
-                StoreError::Damaged(_) | StoreError::ViewsDamaged(_),
-            )) => "store_damaged",
             Self::Request(error) => refusal::of_request(error),
             Self::Refused(operation) => refusal::of_operation(operation),
             Self::IdempotencyKeyMissing => "idempotency_key_missing",
@@ -234,13 +234,10 @@ fn all(problems: &[Problem]) -> String {
 }
 
 fn why(operation: &Operation) -> String {
-    match &operation.error {
-        Some(error) => format!("nothing was done: {}", error.message),
-        None => {
-            let details = operation.reasons.iter().map(|reason| reason.detail.as_str());
-            format!("nothing was done: {}", details.collect::<Vec<_>>().join("; "))
-        }
-    }
+    let reasons = operation.reasons.iter().map(|reason| reason.detail.as_str());
+    let message = operation.error.as_ref().map(|error| error.message.as_str());
+    let all: Vec<&str> = message.into_iter().chain(reasons).collect();
+    format!("nothing was done: {}", all.join("; "))
 }
 
 impl From<RefetchError> for ApiError {

@@ -93,13 +93,12 @@ impl Input {
 
     /// A non-empty text of at most so many characters.
     pub(super) fn text(&mut self, name: &str, longest: usize) -> Option<String> {
-        match self.take(name)? {
-            Value::String(text) if (1..=longest).contains(&text.chars().count()) => Some(text),
-            _ => {
-                self.problem(name, format!("must be a text of 1 to {longest} characters"));
-                None
-            }
+        let value = self.take(name)?;
+        let text = value.as_str().filter(|text| (1..=longest).contains(&text.chars().count()));
+        if text.is_none() {
+            self.problem(name, format!("must be a text of 1 to {longest} characters"));
         }
+        text.map(str::to_owned)
     }
 
     pub(super) fn boolean(&mut self, name: &str) -> Option<bool> {
@@ -240,13 +239,12 @@ impl Input {
                 self.problem(&field, "has a name that is too long, empty, or has brackets");
             } else if name.starts_with("bursar_") {
                 self.problem(&field, "is bursar's own");
+            } else if let Some(text) =
+                value.as_str().filter(|text| text.chars().count() <= LONGEST_METADATA_VALUE)
+            {
+                params.0.push((format!("{NAME}[{name}]"), text.to_owned()));
             } else {
-                match value {
-                    Value::String(text) if text.chars().count() <= LONGEST_METADATA_VALUE => {
-                        params.0.push((format!("{NAME}[{name}]"), text));
-                    }
-                    _ => self.problem(&field, "must be a text of at most 500 characters"),
-                }
+                self.problem(&field, "must be a text of at most 500 characters");
             }
         }
     }

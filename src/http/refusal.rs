@@ -65,23 +65,30 @@ pub(super) fn is_for_money(error: &ApiError) -> bool {
 /// What goes with a problem beside the members that all have.
 pub(super) fn members(error: &ApiError, members: &mut Map<String, Value>) {
     let mut put = |name: &str, value: Value| drop(members.insert(name.to_owned(), value));
-    match error {
-        ApiError::InvalidRequest(problems) => {
-            put("errors", serde_json::to_value(problems).unwrap_or_default());
-        }
-        ApiError::Request(RequestError::TurnedDown(reasons)) => {
-            put("reasons", view::reasons(reasons));
-        }
-        ApiError::Request(RequestError::ReferenceTaken(other)) => {
-            put("account", other.object_id.clone().into());
-            put("operation_id", other.id.as_str().into());
-        }
-        ApiError::Refused(operation) | ApiError::Request(RequestError::Refused(operation)) => {
-            put("reasons", view::reasons(&operation.reasons));
-            put("stripe", operation.error.as_ref().map_or(Value::Null, view::operation_error));
-            put("request_id", operation.request_id.clone().into());
-            put("operation", serde_json::to_value(view::operation(operation)).unwrap_or_default());
-        }
-        _ => {}
+    if let ApiError::InvalidRequest(problems) = error {
+        put("errors", serde_json::to_value(problems).unwrap_or_default());
     }
+    if let ApiError::Request(RequestError::TurnedDown(reasons)) = error {
+        put("reasons", view::reasons(reasons));
+    }
+    if let ApiError::Request(RequestError::ReferenceTaken(other)) = error {
+        put("account", other.object_id.clone().into());
+        put("operation_id", other.id.as_str().into());
+    }
+    if let Some(operation) = refused(error) {
+        put("reasons", view::reasons(&operation.reasons));
+        put("stripe", operation.error.as_ref().map_or(Value::Null, view::operation_error));
+        put("request_id", operation.request_id.clone().into());
+        put("operation", serde_json::to_value(view::operation(operation)).unwrap_or_default());
+    }
+}
+
+/// The operation that was refused.
+fn refused(error: &ApiError) -> Option<&Operation> {
+    if let ApiError::Refused(operation) | ApiError::Request(RequestError::Refused(operation)) =
+        error
+    {
+        return Some(operation);
+    }
+    None
 }

@@ -54,16 +54,15 @@ impl Operations {
         params: Params,
         by: &str,
     ) -> Result<String, RequestError> {
-        let operation = match self.of_reference(reference).await? {
-            Some(operation) => self.inner.told(operation).await?,
-            None => {
-                let wanted = Wanted::Account { params, reference: Some(reference.to_owned()) };
-                let asked = Asked { client_key: new_key("onboard-user"), by: by.to_owned() };
-                match self.request(&wanted, &asked).await {
-                    // Somebody else was faster.
-                    Err(RequestError::ReferenceTaken(other)) => self.inner.told(*other).await?,
-                    other => other?,
-                }
+        let operation = if let Some(operation) = self.of_reference(reference).await? {
+            self.inner.told(operation).await?
+        } else {
+            let wanted = Wanted::Account { params, reference: Some(reference.to_owned()) };
+            let asked = Asked { client_key: new_key("onboard-user"), by: by.to_owned() };
+            match self.request(&wanted, &asked).await {
+                // Somebody else was faster.
+                Err(RequestError::ReferenceTaken(other)) => self.inner.told(*other).await?,
+                other => other?,
             }
         };
         match (operation.state, &operation.object_id) {

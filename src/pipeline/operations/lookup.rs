@@ -36,9 +36,8 @@ impl Inner {
         let answer = self.read(call).await?;
         Ok(match status_of(&answer).as_deref() {
             Some("canceled") => Some(Happening::Found { object_id: answer.id() }),
-            Some("succeeded" | "failed" | "reversed") => Some(Happening::NotFound),
-            // Canceling it again is a new request.
-            Some("pending") => Some(Happening::NotFound),
+            // Where it is still pending, canceling it again is a new request.
+            Some("pending" | "succeeded" | "failed" | "reversed") => Some(Happening::NotFound),
             _ => None,
         })
     }

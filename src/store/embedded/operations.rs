@@ -27,7 +27,7 @@ impl Inner {
         let holder = name.map(|name| self.views.operation_named(livemode, &name));
         match self.or_failure(holder.transpose())?.flatten() {
             Some(holder) => Ok(Begun::Taken(holder.operation)),
-            None => Ok(Begun::New(self.record(&mut writer, operation)?)),
+            None => Ok(Begun::New(self.record(&mut writer, &operation)?)),
         }
     }
 
@@ -41,7 +41,7 @@ impl Inner {
         let held = self.or_failure(self.views.operation(operation.livemode, &operation.id))?;
         match held {
             Some(held) if held.operation.version == version => {
-                Ok(Advanced::Recorded(self.record(&mut writer, operation)?))
+                Ok(Advanced::Recorded(self.record(&mut writer, &operation)?))
             }
             Some(held) => Ok(Advanced::Overtaken(held.operation)),
             None => Err(StoreError::Damaged(format!("operation {} is not stored", operation.id))),
@@ -49,9 +49,9 @@ impl Inner {
     }
 
     /// Answers the operation as it then stands: an event may know more of it.
-    fn record(&self, writer: &mut Writer, operation: Operation) -> Result<Operation, StoreError> {
+    fn record(&self, writer: &mut Writer, operation: &Operation) -> Result<Operation, StoreError> {
         let mut update = Update::new(&self.views, &self.journal, &*self.rules);
-        let draft = draft(&operation)?;
+        let draft = draft(operation)?;
         let folded = append_while(writer, vec![draft], |positions| {
             let mut now = operation.clone();
             for &(sequence, position) in positions {

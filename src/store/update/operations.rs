@@ -23,11 +23,12 @@ impl Update<'_> {
         });
         let operation = settled.unwrap_or(recorded);
         let first_seen = before.as_ref().map_or(sequence, |before| before.first_seen);
-        self.stands(before, StoredOperation { operation: operation.clone(), first_seen })?;
+        let now = StoredOperation { operation, first_seen };
+        self.stands(before.as_ref(), &now)?;
         if known.is_some() {
             self.pending.forget_evidence(livemode, &id);
         }
-        Ok(operation)
+        Ok(now.operation)
     }
 
     /// Takes in what an event tells of operations.
@@ -50,7 +51,9 @@ impl Update<'_> {
         };
         let first_seen = before.first_seen;
         match before.operation.reported(evidence, event_id, header.recorded_at) {
-            Some(operation) => self.stands(Some(before), StoredOperation { operation, first_seen }),
+            Some(operation) => {
+                self.stands(Some(&before), &StoredOperation { operation, first_seen })
+            }
             None => Ok(()),
         }
     }
@@ -58,17 +61,17 @@ impl Update<'_> {
     /// Puts an operation in the place of what it was.
     fn stands(
         &mut self,
-        before: Option<StoredOperation>,
-        now: StoredOperation,
+        before: Option<&StoredOperation>,
+        now: &StoredOperation,
     ) -> Result<(), StoreError> {
         let counts = &mut self.summary(now.operation.livemode)?.operations;
-        let was = before.as_ref().map(|before| before.operation.state);
+        let was = before.map(|before| before.operation.state);
         if was != Some(now.operation.state) {
             if let Some(count) = was.and_then(|was| counts.get_mut(&was)) {
                 *count = count.saturating_sub(1);
             }
             *counts.entry(now.operation.state).or_default() += 1;
         }
-        self.pending.put_operation(self.views, before.as_ref(), &now)
+        self.pending.put_operation(self.views, before, now)
     }
 }

@@ -70,7 +70,7 @@ pub(super) fn operation_about(livemode: bool, object: &str, sequence: u64) -> Ve
     let object = named(b'b', livemode, object);
     // No object's rows are among another's.
     let length = u32::try_from(object.len()).unwrap_or(u32::MAX);
-    let prefix = [&[b'b'], length.to_be_bytes().as_slice(), &object].concat();
+    let prefix = [b"b".as_slice(), length.to_be_bytes().as_slice(), &object].concat();
     with_sequence(&prefix, sequence)
 }
 

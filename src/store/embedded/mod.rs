@@ -240,11 +240,11 @@ impl Store for Embedded {
     }
 
     async fn begin(&self, operation: Operation) -> Result<Begun, StoreError> {
-        blocking(&self.inner, |inner| inner.begin(operation)).await
+        blocking(&self.inner, move |inner| inner.begin(&operation)).await
     }
 
     async fn advance(&self, operation: Operation, version: u64) -> Result<Advanced, StoreError> {
-        blocking(&self.inner, move |inner| inner.advance(operation, version)).await
+        blocking(&self.inner, move |inner| inner.advance(&operation, version)).await
     }
 
     async fn operation(&self, livemode: bool, id: &str) -> Result<Option<Operation>, StoreError> {

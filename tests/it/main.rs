@@ -24,6 +24,8 @@ mod load;
 /// How long tests with chance in them run.
 mod torture;
 
+/// Onboarding and money: what is asked for, what is sent, what comes back.
+mod operations;
 /// Operations as a store keeps them.
 mod operations_store;
 

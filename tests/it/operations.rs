@@ -86,16 +86,20 @@ fn every_wrong_field_is_named_and_nothing_is_sent() {
             json!({ "refresh_url": "example.com" }),
             vec!["refresh_url", "return_url"],
         ),
-        ("/onboard-user", json!({ "refresh_url": "http://a", "return_url": "http://a" }), vec!["reference"]),
+        (
+            "/onboard-user",
+            json!({ "refresh_url": "http://a", "return_url": "http://a" }),
+            vec!["reference"],
+        ),
         ("/v1/accounts/acct_1/persons", json!({ "first_name": "" }), vec!["first_name"]),
     ] {
         let answer = platform.order(path, "key", &body);
         assert_problem(&answer, 400, "invalid_request", path);
         assert_eq!(words(&answer.json()["errors"], "field"), fields, "{path} {body}");
     }
-    let answer = platform.app.send(
-        &Request::post("/v1/topups", "[]").token(PAYER).header("Idempotency-Key", "key"),
-    );
+    let answer = platform
+        .app
+        .send(&Request::post("/v1/topups", "[]").token(PAYER).header("Idempotency-Key", "key"));
     assert_problem(&answer, 400, "invalid_body", "a list");
     platform.stripe.with(|sandbox| assert!(sandbox.journal.is_empty()));
     assert_eq!(platform.app.read("/v1/operations")["data"], json!([]));
@@ -144,8 +148,7 @@ fn a_platform_that_does_not_bear_the_losses_is_warned() {
         "losses": { "payments": "stripe" }, "fees": { "payer": "account" },
         "stripe_dashboard": { "type": "full" },
     });
-    let created =
-        platform.done(201, "/v1/accounts", "key", &json!({ "controller": controller }));
+    let created = platform.done(201, "/v1/accounts", "key", &json!({ "controller": controller }));
     assert_eq!(words(&created["warnings"], "code"), ["losses_not_borne"]);
 }
 
@@ -194,7 +197,11 @@ fn the_address_of_a_link_is_kept_nowhere_and_asked_for_again() {
     assert_eq!(calls.len(), 2);
     assert_eq!(calls[0].key, calls[1].key, "Stripe made it once");
     assert_problem(
-        &platform.order(&links, "link", &json!({ "refresh_url": "http://x", "return_url": "http://x" })),
+        &platform.order(
+            &links,
+            "link",
+            &json!({ "refresh_url": "http://x", "return_url": "http://x" }),
+        ),
         409,
         "idempotency_mismatch",
         "another request",
@@ -267,7 +274,10 @@ fn funds_are_added_and_a_top_up_is_canceled() {
     let id = created["object_id"].as_str().unwrap();
     platform.until(&format!("/v1/topups/{id}"), "status", &json!("pending"));
     let canceled = platform.done(200, &format!("/v1/topups/{id}/cancel"), "cancel", &json!({}));
-    assert_eq!((&canceled["object"]["status"], &canceled["subject"]), (&json!("canceled"), &json!(id)));
+    assert_eq!(
+        (&canceled["object"]["status"], &canceled["subject"]),
+        (&json!("canceled"), &json!(id))
+    );
     platform.until(&format!("/v1/topups/{id}"), "status", &json!("canceled"));
     // Stripe's no is passed on.
     let answer = platform.order(&format!("/v1/topups/{id}/cancel"), "again", &json!({}));
@@ -291,7 +301,7 @@ fn a_transfer_is_made_once_and_taken_back_in_parts() {
     assert_eq!(created["object"]["amount"], 1000);
     let id = created["object_id"].as_str().unwrap().to_owned();
     assert_eq!(platform.done(201, "/v1/transfers", "key", &body), created);
-    assert_eq!(platform.made("/v1/transfers"), [id.clone()]);
+    assert_eq!(platform.made("/v1/transfers"), std::slice::from_ref(&id));
     let [seen] = &platform.calls("POST", "/v1/transfers")[..] else { panic!("one call") };
     assert_eq!(seen.params["metadata"]["order"], "7");
 
@@ -434,7 +444,12 @@ fn operations_are_listed_read_and_counted() {
     assert_eq!(platform.app.column("/v1/operations?state=succeeded", "id"), [id]);
     assert_eq!(platform.app.column("/v1/operations?state=unknown", "id"), [""; 0]);
     assert_problem(&platform.app.get("/v1/operations/op_9"), 404, "not_found", "unknown");
-    assert_problem(&platform.app.get("/v1/operations?state=done"), 400, "invalid_parameter", "word");
+    assert_problem(
+        &platform.app.get("/v1/operations?state=done"),
+        400,
+        "invalid_parameter",
+        "word",
+    );
     let counts = platform.app.read("/v1/summary")["operations"].clone();
     assert_eq!((&counts["succeeded"], &counts["unknown"]), (&json!(1), &json!(0)));
     let answer = platform.app.post(
@@ -447,7 +462,8 @@ fn operations_are_listed_read_and_counted() {
 #[test]
 fn a_platforms_events_of_a_connected_account_are_no_operations_of_ours() {
     let platform = Platform::start();
-    let created = platform.done(201, "/v1/topups", "key", &json!({ "amount": 5, "currency": "usd" }));
+    let created =
+        platform.done(201, "/v1/topups", "key", &json!({ "amount": 5, "currency": "usd" }));
     let metadata = json!({ "bursar_operation": created["id"] });
     let event = with(topup("tu_other", "created", "pending"), "data.object.metadata", metadata);
     platform.app.outcome(&of("acct_1", event));

@@ -117,7 +117,6 @@ impl Running {
         self.end()
     }
 
-    /// Waits until it ends by itself, which it only does when it cannot go on.
     fn end(&mut self) -> std::io::Result<()> {
         drop(self.stop.take());
         match self.thread.take().map(JoinHandle::join) {
@@ -143,11 +142,13 @@ async fn serve(
     let control = server.handle();
     let deliveries = actix_web::rt::spawn(deliver::deliver(shared));
     tokio::select! {
-        _ = stopped => control.stop(false).await,
+        _ = stopped => {}
         ended = &mut server => return ended,
     }
     deliveries.abort();
-    server.await
+    // It stops by itself only while it is awaited.
+    let ((), ended) = tokio::join!(control.stop(false), server);
+    ended
 }
 
 fn server(listener: TcpListener, shared: Arc<Shared>) -> std::io::Result<Server> {

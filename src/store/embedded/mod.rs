@@ -6,6 +6,7 @@
 //!
 //! **Never in here:** what an event means (see [`crate::store::Rules`] and the domain).
 
+mod ahead;
 mod commit;
 mod open;
 mod operations;

@@ -18,6 +18,7 @@ mod funds;
 pub mod links;
 mod lookup;
 mod spending;
+mod turns;
 pub mod wanted;
 
 use std::collections::HashSet;
@@ -39,6 +40,7 @@ use crate::store::{
 };
 use crate::stripe::client::Access;
 use spending::Spending;
+use turns::Turns;
 use wanted::{Asked, Wanted};
 
 /// Calls that are under way at the same time; Stripe bounds them too.
@@ -114,7 +116,7 @@ struct Inner {
     /// Transfers may be waiting for funds.
     waiting: watch::Sender<u64>,
     stopping: watch::Sender<bool>,
-    links: links::Turns,
+    turns: Turns,
 }
 
 /// What operations work with.
@@ -146,7 +148,7 @@ impl Operations {
             steps: watch::Sender::new(0),
             waiting: watch::Sender::new(1),
             stopping: watch::Sender::new(false),
-            links: links::Turns::default(),
+            turns: Turns::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -245,6 +247,8 @@ impl Operations {
         id: &str,
         decided: Happening,
     ) -> Result<Operation, RequestError> {
+        // A call that is under way ends first.
+        let _turn = self.inner.turns.of(id).await;
         let now = self.inner.now();
         let operation = resolve(&self.inner.store, (livemode, id), decided, now).await?;
         self.inner.stepped();

@@ -26,6 +26,8 @@ mod torture;
 
 /// Onboarding and money: what is asked for, what is sent, what comes back.
 mod operations;
+/// Calls to Stripe that go wrong in every way.
+mod operations_faults;
 /// Operations as a store keeps them.
 mod operations_store;
 

@@ -206,6 +206,17 @@ fn an_answer_after_the_event_completes_the_record_and_a_contradicting_one_does_n
 }
 
 #[test]
+fn stripes_answer_is_stronger_than_a_persons_decision() {
+    let decided = in_state(OperationState::Unknown, false).after(decided(false), at(1)).unwrap();
+    assert_eq!(decided.state, OperationState::Refused);
+    let answered = decided.after(answered(), at(2)).unwrap();
+    assert_eq!(
+        (answered.state, answered.settled),
+        (OperationState::Succeeded, Some(Settled::Answer))
+    );
+}
+
+#[test]
 fn an_event_settles_only_an_operation_that_makes_such_an_object() {
     let operation = in_state(OperationState::Unknown, false);
     for (made, expected) in [(Made::Transfer, true), (Made::Topup, false)] {

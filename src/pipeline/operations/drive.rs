@@ -57,6 +57,7 @@ impl Inner {
     }
 
     async fn turn(&self, id: &str) -> Result<Turn, StoreError> {
+        let _turn = self.turns.of(id).await;
         let Some(operation) = self.store.operation(self.access.livemode, id).await? else {
             return Ok(Turn::Done);
         };
@@ -67,7 +68,7 @@ impl Inner {
             }
             Due::LookForFunds => Ok(Turn::Done),
             Due::Send => self.send(operation).await,
-            Due::SendAgain => self.call(operation).await,
+            Due::SendAgain => self.send_again(operation).await,
             Due::NoteLost => {
                 let reason = "bursar stopped before the answer came".to_owned();
                 self.take(&operation, Happening::Lost { reason, request_id: None }).await?;
@@ -94,6 +95,15 @@ impl Inner {
                 self.call(sent).await
             }
             Advanced::Recorded(_) | Advanced::Overtaken(_) => Ok(Turn::Further),
+        }
+    }
+
+    /// The same call with the same key, whose first answer Stripe gives again. Where that is a
+    /// failure of its own, what there is may still tell.
+    async fn send_again(&self, operation: Operation) -> Result<Turn, StoreError> {
+        match self.call(operation.clone()).await? {
+            Turn::Later => self.look_for(operation).await,
+            turn @ (Turn::Done | Turn::Further) => Ok(turn),
         }
     }
 

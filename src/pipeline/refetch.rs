@@ -12,11 +12,12 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use crate::domain::fold::State;
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::time::Timestamp;
 use crate::pipeline::commit::{CommitError, Committer};
 use crate::pipeline::receive::incoming;
-use crate::store::{Receipt, SharedStore};
+use crate::store::{Object, Receipt, SharedStore};
 use crate::stripe::client::{Access, Answer, Call, CallError, path};
 use crate::stripe::wire::{self, Observation};
 
@@ -77,8 +78,8 @@ impl Refetcher {
         self.keep(key, &observed.answer.body, &observed).await
     }
 
-    /// Keeps the accounts of a page of Stripe's list of them that were never heard of. Answers how
-    /// many these were, and after which account the next page begins.
+    /// Keeps the accounts of a page of Stripe's list of them of which no report of their own is
+    /// known. Answers how many these were, and after which account the next page begins.
     pub async fn fetch_unknown_accounts(
         &self,
         store: &SharedStore,
@@ -94,7 +95,8 @@ impl Refetcher {
         let mut new = 0;
         for (id, account) in &accounts {
             let key = ObjectKey::new(self.access.livemode, Kind::Account, None, id);
-            if store.object(&key).await.map_err(CommitError::from)?.is_none() {
+            let known = store.object(&key).await.map_err(CommitError::from)?;
+            if !known.is_some_and(|known| is_told_of(&known)) {
                 self.keep(&key, account, &observed).await?;
                 new += 1;
             }
@@ -157,6 +159,14 @@ impl Refetcher {
             "fetched an object anew"
         );
         Ok(receipt)
+    }
+}
+
+/// Events of its capabilities say too little about an account.
+fn is_told_of(account: &Object) -> bool {
+    match &account.progress.state {
+        State::Account(account) => account.profile.is_some() || account.deauthorized,
+        State::Topup(_) | State::Transfer(_) | State::Payout(_) | State::Balance(_) => true,
     }
 }
 

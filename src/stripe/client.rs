@@ -255,19 +255,19 @@ impl Client {
 impl Stripe for Client {
     async fn call(&self, call: &Call) -> Result<Answer, CallError> {
         let request = Request::of(call);
-        let mut doubt = None;
-        for attempt in 1.. {
+        let (mut doubt, mut attempts) = (None, 0);
+        loop {
+            attempts += 1;
             let Verdict { result, again } = self.attempt(&request).await.verdict();
             let error = match result {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error.after(doubt.take()),
             };
-            if !again || attempt > self.retries {
+            if !again || attempts > self.retries {
                 return Err(error);
             }
-            self.rest.before_retry(attempt).await;
+            self.rest.before_retry(attempts).await;
             doubt = matches!(error, CallError::Unknown { .. }).then_some(error);
         }
-        unreachable!("attempts are bounded")
     }
 }

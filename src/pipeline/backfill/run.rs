@@ -60,7 +60,7 @@ impl<'a> Run<'a> {
         let moment = self.platform(since).await?;
         let begun = mark::begun(moment, livemode, (self.works.clock)());
         commit(self.works, begun.into_iter().collect()).await?;
-        self.discover().await;
+        self.discover().await?;
         let looked_at = if full { 0 } else { mark.looked_at };
         self.each(Kind::Account, ObjectFilter::default(), async |account| {
             let is_known = account.first_seen <= looked_at;
@@ -95,11 +95,14 @@ impl<'a> Run<'a> {
 
     /// Accounts of which no event ever arrived. A key may not have the permission to list them;
     /// those that are known are enough to go on.
-    async fn discover(&self) {
-        if let Err(error) = self.list_accounts().await {
-            let warning = format!("Stripe's accounts were not all listed: {error}");
-            self.note(|report| report.warnings.push(warning));
+    async fn discover(&self) -> Result<(), Halt> {
+        let Err(error) = self.list_accounts().await else { return Ok(()) };
+        let warning = format!("Stripe's accounts were not all listed: {error}");
+        if error.may_pass() {
+            return Err(Halt::All(warning));
         }
+        self.note(|report| report.warnings.push(warning));
+        Ok(())
     }
 
     async fn list_accounts(&self) -> Result<(), RefetchError> {

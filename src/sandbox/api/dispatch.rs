@@ -58,6 +58,7 @@ impl World {
             O::UpdatePayout => self.update_payout(owner, first, params),
             O::CancelPayout => self.cancel_payout(owner, first),
             O::ReversePayout => self.reverse_payout(owner, first, params),
+            O::CreatePayment => self.create_payment(owner, params),
             O::Balance => self.balance(owner),
             O::ListTransactions => self.list_transactions(owner, params),
             O::Transaction => self.transaction(owner, first),

@@ -333,6 +333,18 @@ fn payouts_are_canceled_while_they_pend_and_reversed_when_paid() {
     assert_eq!(shown["reversed_by"], reversal["id"]);
 }
 
+/// What the official command-line tool sends before it triggers a transfer or a payout.
+#[test]
+fn a_test_card_fills_the_balance_at_once() {
+    let mut scene = Scene::new();
+    let form = "amount=1000&currency=usd&payment_method=pm_card_bypassPending";
+    assert_eq!(scene.refused("POST /v1/payment_intents", form)["param"], "payment_method");
+    let paid = scene.ok("POST /v1/payment_intents", &format!("{form}&confirm=true"));
+    assert_eq!((&paid["status"], scene.holds(None)), (&json!("succeeded"), (1000, 0)));
+    let payout = scene.ok("POST /v1/payouts", "amount=900&currency=usd");
+    assert_eq!((&payout["status"], scene.holds(None)), (&json!("pending"), (100, 0)));
+}
+
 #[test]
 fn amounts_and_currencies_are_looked_at() {
     let mut scene = Scene::new();

@@ -20,6 +20,7 @@ pub mod link;
 mod listing;
 pub mod onboarding;
 pub mod outbox;
+mod payment;
 mod payout;
 mod person;
 mod review;

@@ -158,7 +158,8 @@ fn a_call_that_the_process_did_not_outlive_has_one_effect() {
                 let from = house.stripe.with(|sandbox| sandbox.journal.len());
                 delay(&house.stripe, moment, &at_stripe);
                 let request = order(&path, &key, &body);
-                cut_off(&house, server, &request, moment, (from, &at_stripe), &mut random);
+                let pause = Duration::from_micros(random.u64(0..15_000));
+                cut_off(&house, server, &request, (moment, pause), (from, &at_stripe));
                 house.stripe.with(|sandbox| sandbox.faults.clear());
 
                 server = house.serve();
@@ -194,17 +195,14 @@ fn cut_off(
     house: &House,
     server: Server,
     request: &Request,
-    moment: Moment,
+    (moment, pause): (Moment, Duration),
     (from, at_stripe): (usize, &str),
-    random: &mut fastrand::Rng,
 ) {
     let (address, bytes) = (server.address, request.bytes());
     std::thread::scope(|threads| {
         let asking = threads.spawn(move || raw(address, &bytes));
         match moment {
-            Moment::Somewhere => {
-                std::thread::sleep(Duration::from_micros(random.u64(0..15_000)));
-            }
+            Moment::Somewhere => std::thread::sleep(pause),
             Moment::Before => {
                 wait_until("the call", || !house.seen(from, at_stripe).is_empty());
             }

@@ -7,11 +7,13 @@ use actix_web::web::Data;
 use tokio::sync::{Semaphore, watch};
 
 use crate::clock;
+use crate::domain::region::RegionRule;
 use crate::http::auth::Refusals;
 pub use crate::http::{Capacity, Patience, SPARE_CONNECTIONS};
-use crate::http::{Fetching, Handles, server};
+use crate::http::{DRAIN_SECONDS, Fetching, Handles, server};
 use crate::pipeline::backfill::{Backfills, Works};
 use crate::pipeline::commit::{Committer, Limits};
+use crate::pipeline::operations::{Means, Operations, tell_of_abandoned};
 use crate::pipeline::pace::Pace;
 use crate::pipeline::receive::Receiver;
 use crate::pipeline::refetch::Refetcher;
@@ -19,6 +21,7 @@ use crate::pipeline::refetch::ambiguous::Watch;
 use crate::pipeline::replay::Replayer;
 use crate::store::{SharedStore, StoreError};
 use crate::stripe::client::Access;
+use crate::stripe::outgoing::ReturnUrls;
 use crate::stripe::signature::Verifier;
 use crate::token::Tokens;
 
@@ -32,6 +35,8 @@ pub struct Parts {
     pub limits: Limits,
     pub patience: Patience,
     pub outbound: Option<Outbound>,
+    /// Where people go who come back from onboarding, unless a request says otherwise.
+    pub onboarding: ReturnUrls,
 }
 
 /// What is done by calling Stripe, which needs a key.
@@ -40,6 +45,7 @@ pub struct Outbound {
     /// How often missed events are fetched; zero is never, unless someone asks for it.
     pub backfill_every: Duration,
     pub pace: Pace,
+    pub region: RegionRule,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +65,10 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
     let (committer, committing, mut failure) = Committer::start(store.clone(), parts.limits);
+    let key_livemode = parts.outbound.as_ref().map(|outbound| outbound.access.livemode);
+    tell_of_abandoned(&store, key_livemode).await;
+    let operations =
+        parts.outbound.as_ref().map(|outbound| operations(outbound, &store, &committer));
     let (fetching, background) = fetching(parts.outbound, &store, &committer);
     let handles = Data::new(Handles {
         receiver: Receiver::new(parts.verifier, committer.clone(), parts.livemode),
@@ -73,7 +83,18 @@ pub async fn run(
         patience: parts.patience,
         draining: watch::Sender::new(false),
         fetching,
+        operations: operations.clone(),
+        onboarding: parts.onboarding,
     });
+    let driving = {
+        let operations = operations.clone();
+        async move {
+            match operations {
+                Some(operations) => operations.run().await,
+                None => std::future::pending().await,
+            }
+        }
+    };
     let server = server(listener, handles.clone())?;
     let control = server.handle();
     let mut serving = tokio::spawn(server);
@@ -87,8 +108,15 @@ pub async fn run(
     tokio::select! {
         () = stop => {
             handles.draining.send_replace(true);
-            control.stop(true).await;
-            // With the server goes the last hold on the committer, which then ends.
+            // While the last requests are answered, the last calls end.
+            let stop_operations = async {
+                if let Some(operations) = &operations {
+                    operations.stop(Duration::from_secs(DRAIN_SECONDS)).await;
+                }
+            };
+            tokio::join!(control.stop(true), stop_operations);
+            // With the server and the operations goes the last hold on the committer, which then
+            // ends.
             serving.await.map_err(std::io::Error::other)??;
         }
         error = failed => return Err(error.into()),
@@ -96,11 +124,20 @@ pub async fn run(
         // Ends with the others, wherever it is: what was fetched is stored, and the next start goes
         // on with the rest.
         () = background => {}
+        () = driving => {}
     }
-    drop(handles);
+    drop((handles, operations));
     committing.await.ok();
     store.close().await?;
     Ok(())
+}
+
+/// What changes something at Stripe.
+fn operations(outbound: &Outbound, store: &SharedStore, committer: &Committer) -> Operations {
+    let Outbound { access, pace, region, .. } = outbound;
+    let refetcher = Refetcher::new(access.clone(), committer.clone(), clock::now);
+    let (store, access, region) = (store.clone(), access.clone(), region.clone());
+    Operations::new(Means { store, access, refetcher, region, pace: *pace, clock: clock::now })
 }
 
 /// What fetches from Stripe, and the work that goes on in the background, which never ends.
@@ -109,7 +146,7 @@ fn fetching(
     store: &SharedStore,
     committer: &Committer,
 ) -> (Option<Fetching>, impl Future<Output = ()> + use<>) {
-    let works = outbound.map(|Outbound { access, backfill_every, pace }| {
+    let works = outbound.map(|Outbound { access, backfill_every, pace, region: _ }| {
         let refetcher = Refetcher::new(access.clone(), committer.clone(), clock::now);
         let (store, committer, clock) = (store.clone(), committer.clone(), clock::now);
         (Works { access, store, committer, refetcher, pace, clock }, backfill_every)

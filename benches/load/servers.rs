@@ -13,6 +13,7 @@ use bursar::pipeline::commit::Limits;
 use bursar::pipeline::rules::StripeRules;
 use bursar::secret::Secret;
 use bursar::store::embedded::{Embedded, Options};
+use bursar::stripe::outgoing::ReturnUrls;
 use bursar::stripe::signature::{Verifier, WebhookSecret};
 use bursar::telemetry;
 use bursar::token::{Role, Token, Tokens};
@@ -158,6 +159,7 @@ fn bursar(folder: &Path, log: &str) -> Result<(), Error> {
         limits: Limits::default(),
         patience: Patience::default(),
         outbound: None,
+        onboarding: ReturnUrls::default(),
     };
     let listener = listen()?;
     actix_web::rt::System::new().block_on(run(listener, Arc::new(store), parts, stopped()))?;

@@ -20,6 +20,7 @@ use crate::sandbox::fixture;
 use crate::sandbox::story::{Story, Teller, Told};
 use crate::secret::Secret;
 use crate::store::embedded::{Embedded, Options};
+use crate::stripe::outgoing::ReturnUrls;
 use crate::stripe::signature::{Verifier, WebhookSecret, sign};
 use crate::token::{Role, Token, Tokens};
 
@@ -132,6 +133,7 @@ fn parts(keys: &Keys) -> Result<Parts, Failure> {
         limits: Limits::default(),
         patience: Patience::default(),
         outbound: None,
+        onboarding: ReturnUrls::default(),
     })
 }
 

@@ -61,11 +61,14 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     });
     meter.clear();
     block_on(store.close())?;
-    let Imported { new, known, parked } = total;
+    let Imported { new, known, parked, operations } = total;
     println!(
         "imported {}, of which parked: {parked}; known already: {known}",
         counted(new, "event")
     );
+    if operations > 0 {
+        println!("imported {}", counted(operations, "operation"));
+    }
     result
 }
 

@@ -12,6 +12,7 @@ use crate::cli::meter::Meter;
 use crate::cli::settings::{All, SettingFlags};
 use crate::cli::{Failure, block_on, open_files};
 use crate::config::{Checker, Settings};
+use crate::domain::region::RegionRule;
 use crate::pipeline::commit::Limits;
 use crate::pipeline::pace::Pace;
 use crate::pipeline::rules::StripeRules;
@@ -75,6 +76,7 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
     let livemode = checker.livemode();
     let capacity = capacity(&mut checker);
     let (stripe, backfill_every) = (checker.stripe(), checker.backfill_every());
+    let (region, onboarding) = (checker.region(), checker.onboarding());
     let log = checker.log();
     let address_out = checker.optional("address_out").map(PathBuf::from);
     let wrong_settings = checker.has_problems();
@@ -104,7 +106,7 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
     let connections = open_files::connections(capacity.connections);
     let capacity = Capacity { connections, ..capacity };
     let outbound = match stripe.zip(backfill_every) {
-        Some((stripe, backfill_every)) => Some(outbound(stripe, backfill_every, livemode)?),
+        Some((stripe, backfill_every)) => Some(outbound(stripe, backfill_every, region, livemode)?),
         None => None,
     };
     let (limits, patience) = (Limits::default(), Patience::default());
@@ -117,6 +119,7 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
         limits,
         patience,
         outbound,
+        onboarding,
     };
     Ok(Start { listener, folder, address_out, parts })
 }
@@ -124,6 +127,7 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
 fn outbound(
     settings: ClientSettings,
     backfill_every: Duration,
+    region: RegionRule,
     livemode: bool,
 ) -> Result<Outbound, Failure> {
     let (key_livemode, version) = (settings.livemode(), settings.version.clone());
@@ -139,7 +143,7 @@ fn outbound(
     let client = Client::new(settings)
         .map_err(|error| Failure::Failed(format!("Stripe cannot be called: {error}")))?;
     let access = Access { stripe: Arc::new(client), livemode: key_livemode, version };
-    Ok(Outbound { access, backfill_every, pace: Pace::default() })
+    Ok(Outbound { access, backfill_every, pace: Pace::default(), region })
 }
 
 /// `None` after a problem.

@@ -5,8 +5,10 @@ use std::time::Duration;
 use actix_web::http::Uri;
 
 use crate::config::Checker;
+use crate::domain::region::{Country, RegionRule};
 use crate::secret::Secret;
 use crate::stripe::client::ClientSettings;
+use crate::stripe::outgoing::{ReturnUrls, is_web_url};
 
 const KEY: &str = "an API key of Stripe's: sk_test_..., sk_live_..., rk_test_... or rk_live_...";
 
@@ -20,12 +22,47 @@ impl Checker<'_> {
         Some(ClientSettings { key: key?, api_base: api_base?, version: version? })
     }
 
+    /// Where the platform is, and where it may pay recipients.
+    pub fn region(&mut self) -> RegionRule {
+        let must = "a country in two letters, such as US";
+        let platform = self.optional("platform_country").is_some();
+        let platform = platform.then(|| self.parsed("platform_country", Country::parse, must));
+        let overrides = self.optional("region_overrides").is_some();
+        let must = "a comma list of countries in two letters, such as MX,AU";
+        let overrides = overrides.then(|| self.parsed("region_overrides", countries, must));
+        RegionRule {
+            platform: platform.flatten(),
+            overrides: overrides.flatten().unwrap_or_default(),
+        }
+    }
+
+    /// Where people go who come back from onboarding, unless a request says otherwise.
+    pub fn onboarding(&mut self) -> ReturnUrls {
+        let must = "a URL, such as https://example.com/onboarding";
+        let mut url = |name| {
+            self.optional(name)?;
+            self.parsed(name, web_url, must)
+        };
+        ReturnUrls {
+            refresh_url: url("onboarding_refresh_url"),
+            return_url: url("onboarding_return_url"),
+        }
+    }
+
     /// How often missed events are fetched; zero is never, unless someone asks for it.
     pub fn backfill_every(&mut self) -> Option<Duration> {
         let parse = |text: &str| text.parse().ok().filter(|minutes| (0..=20_160).contains(minutes));
         let minutes = self.parsed("backfill_minutes", parse, "a number of minutes from 0 to 20160");
         minutes.map(Duration::from_mins)
     }
+}
+
+fn countries(text: &str) -> Option<Vec<Country>> {
+    text.split(',').map(|country| Country::parse(country.trim())).collect()
+}
+
+fn web_url(text: &str) -> Option<String> {
+    is_web_url(text).then(|| text.to_owned())
 }
 
 fn key(text: &str) -> Option<Secret> {
@@ -102,6 +139,16 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(api_base(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn countries_are_a_list_of_two_letters_each() {
+        let of = |text| countries(text).map(|all| all.iter().map(ToString::to_string).collect());
+        let expected: Vec<String> = ["MX", "AU"].map(str::to_owned).to_vec();
+        assert_eq!(of("MX, au"), Some(expected));
+        for bad in ["", "MX,", "MEX", "M1"] {
+            assert_eq!(of(bad), None::<Vec<String>>, "{bad}");
         }
     }
 

@@ -82,6 +82,26 @@ pub const SETTINGS: &[Setting] = &[
         help: "Version of Stripe's API that calls ask for",
     },
     Setting {
+        name: "platform_country",
+        default: None,
+        help: "Country of the platform (US), for the rule of where transfers may go",
+    },
+    Setting {
+        name: "region_overrides",
+        default: None,
+        help: "Countries (MX,AU) in which Stripe lets you pay accounts of the recipient agreement",
+    },
+    Setting {
+        name: "onboarding_refresh_url",
+        default: None,
+        help: "Where a person goes whose onboarding link is no longer good",
+    },
+    Setting {
+        name: "onboarding_return_url",
+        default: None,
+        help: "Where a person goes who leaves onboarding",
+    },
+    Setting {
         name: "backfill_minutes",
         default: Some("1440"),
         help: "How often missed events are fetched from Stripe, 0 for never",

@@ -164,6 +164,8 @@ pub struct Profile {
     pub default_currency: Option<String>,
     /// Stripe's `type`: `standard`, `express`, `custom` or `none`. Never decides anything.
     pub account_type: Option<String>,
+    /// `tos_acceptance.service_agreement`: `full` or `recipient`. Decides where money may go.
+    pub service_agreement: Option<String>,
 }
 
 impl Profile {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::account::{Authorization, Capability, Snapshot};
 use crate::domain::balance::Balance;
 use crate::domain::id::ObjectKey;
+use crate::domain::operation::Evidence;
 use crate::domain::payout::Payout;
 use crate::domain::time::Timestamp;
 use crate::domain::topup::Topup;
@@ -56,6 +57,8 @@ pub struct Event {
     pub api_version: Option<String>,
     /// `id` of the object inside, whatever it is.
     pub object_id: Option<String>,
+    /// Operations of ours whose objects it tells of.
+    pub evidence: Vec<Evidence>,
     pub reading: Reading,
 }
 

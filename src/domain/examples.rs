@@ -40,6 +40,7 @@ pub(super) fn profile(facts: Facts) -> Profile {
         country: None,
         default_currency: None,
         account_type: None,
+        service_agreement: None,
     }
 }
 

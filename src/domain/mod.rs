@@ -5,7 +5,8 @@
 //! lets every status be rebuilt from the stored events alone.
 //!
 //! Read [`lifecycle`] first (the tables), then [`order`] (which report comes first), then
-//! [`payout`] (the smallest object) and [`fold`] (how reports become a state).
+//! [`payout`] (the smallest object) and [`fold`] (how reports become a state). [`operation`] is the
+//! other way: what is wanted of Stripe, and what is known of it.
 //!
 //! **Never in here:** `async`, clocks, JSON, disks, sockets, or anything from another module of
 //! this crate; hence nothing in here can fail. `tests/it/tidy.rs` holds it.
@@ -24,6 +25,9 @@ pub mod explain;
 pub mod fold;
 
 pub mod change;
+
+pub mod operation;
+pub mod region;
 
 pub mod event;
 pub mod id;

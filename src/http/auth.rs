@@ -22,6 +22,18 @@ pub struct Reader;
 /// A token with the role `operator`.
 pub struct Operator(pub Principal);
 
+/// A token with the role `payer`.
+pub struct Payer(pub Principal);
+
+impl FromRequest for Payer {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(principal(request, Role::Payer).map(Self))
+    }
+}
+
 impl FromRequest for Reader {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;

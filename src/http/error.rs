@@ -8,7 +8,11 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
 
+use crate::domain::operation::Operation;
+use crate::http::input::Problem;
+use crate::http::refusal;
 use crate::pipeline::commit::CommitError;
+use crate::pipeline::operations::RequestError;
 use crate::pipeline::receive::ReceiveError;
 use crate::pipeline::refetch::RefetchError;
 use crate::pipeline::replay::ReplayError;
@@ -29,6 +33,16 @@ pub enum ApiError {
     Refetch(Box<RefetchError>),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    #[error("{}", why(.0))]
+    Refused(Box<Operation>),
+    #[error("send an Idempotency-Key header: the same key brings the same answer, and one effect")]
+    IdempotencyKeyMissing,
+    #[error("Idempotency-Key must be given once, with 1 to 255 characters of ASCII")]
+    IdempotencyKeyInvalid,
+    #[error("{}", all(.0))]
+    InvalidRequest(Vec<Problem>),
     #[error("this needs a key of Stripe's: set BURSAR_STRIPE_KEY and start bursar again")]
     NoStripeKey,
     #[error("send `Authorization: Bearer TOKEN` with a token from BURSAR_TOKENS")]
@@ -83,6 +97,9 @@ impl ApiError {
             | Self::Replay(ReplayError::Commit(CommitError::Overloaded))
             | Self::Overloaded => "overloaded",
             Self::Store(StoreError::Damaged(_) | StoreError::ViewsDamaged(_))
+            | Self::Request(RequestError::Store(
+                StoreError::Damaged(_) | StoreError::ViewsDamaged(_),
+            ))
             | Self::Replay(ReplayError::Store(
                 StoreError::Damaged(_) | StoreError::ViewsDamaged(_),
             )) => "store_damaged",
@@ -100,6 +117,11 @@ impl ApiError {
             Self::Replay(ReplayError::NotParked(_)) => "not_parked",
             Self::Refetch(error) => of_refetch(error),
             Self::NoStripeKey => "stripe_key_missing",
+            Self::Request(error) => refusal::of_request(error),
+            Self::Refused(operation) => refusal::of_operation(operation),
+            Self::IdempotencyKeyMissing => "idempotency_key_missing",
+            Self::IdempotencyKeyInvalid => "idempotency_key_invalid",
+            Self::InvalidRequest(_) => "invalid_request",
             Self::Unauthorized => "unauthorized",
             Self::Forbidden { .. } => "forbidden",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
@@ -116,7 +138,12 @@ impl ApiError {
     pub(super) fn is_internal(&self) -> bool {
         let told = matches!(
             self.code(),
-            "overloaded" | "stripe_key_missing" | "stripe_refused" | "stripe_unavailable"
+            "overloaded"
+                | "stripe_key_missing"
+                | "stripe_refused"
+                | "stripe_unavailable"
+                | "outcome_unknown"
+                | "not_sent"
         ) || matches!(self, Self::Draining);
         self.status_code().is_server_error() && !told
     }
@@ -124,21 +151,38 @@ impl ApiError {
 
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
+        if refusal::is_for_money(self) {
+            return StatusCode::PAYMENT_REQUIRED;
+        }
         match self.code() {
             "unauthorized" => StatusCode::UNAUTHORIZED,
             "forbidden" => StatusCode::FORBIDDEN,
             "not_found" => StatusCode::NOT_FOUND,
             "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
-            "not_parked" | "other_mode" => StatusCode::CONFLICT,
+            "not_parked"
+            | "other_mode"
+            | "idempotency_mismatch"
+            | "link_already_created"
+            | "reference_taken"
+            | "outcome_is_known"
+            | "refused_by_stripe"
+            | "not_done"
+            | "not_possible"
+            | "account_unknown"
+            | "account_not_payable"
+            | "region_not_allowed"
+            | "balance_insufficient"
+            | "currency_not_available"
+            | "topup_failed"
+            | "stripe_unreachable" => StatusCode::CONFLICT,
             "feed_restarted" => StatusCode::GONE,
             "body_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
             "request_timeout" => StatusCode::REQUEST_TIMEOUT,
             // Stripe delivers again after a 5xx: a failure of ours costs a delay, not an event.
-            "overloaded" | "store_unavailable" | "store_damaged" | "stripe_unavailable" => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            "overloaded" | "store_unavailable" | "store_damaged" | "stripe_unavailable"
+            | "outcome_unknown" => StatusCode::SERVICE_UNAVAILABLE,
             "stripe_key_missing" => StatusCode::NOT_IMPLEMENTED,
-            "stripe_refused" => StatusCode::BAD_GATEWAY,
+            "stripe_refused" | "not_sent" => StatusCode::BAD_GATEWAY,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -176,8 +220,24 @@ impl ResponseError for ApiError {
             members.insert("epoch".to_owned(), epoch.as_str().into());
             members.insert("next".to_owned(), (*newest).into());
         }
+        if let Some(members) = problem.as_object_mut() {
+            refusal::members(self, members);
+        }
         response.body(problem.to_string())
     }
+}
+
+fn all(problems: &[Problem]) -> String {
+    let each: Vec<String> =
+        problems.iter().map(|problem| format!("`{}` {}", problem.field, problem.detail)).collect();
+    each.join("; ")
+}
+
+fn why(operation: &Operation) -> String {
+    let reasons = operation.reasons.iter().map(|reason| reason.detail.as_str());
+    let message = operation.error.as_ref().map(|error| error.message.as_str());
+    let all: Vec<&str> = message.into_iter().chain(reasons).collect();
+    format!("nothing was done: {}", all.join("; "))
 }
 
 impl From<RefetchError> for ApiError {

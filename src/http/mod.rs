@@ -16,9 +16,14 @@ mod changes;
 mod connection;
 mod events;
 mod health;
+mod input;
+mod money;
 mod objects;
+mod onboarding;
 mod operate;
+mod operations;
 mod refetch;
+mod refusal;
 mod server;
 mod webhook;
 
@@ -35,16 +40,20 @@ use crate::http::auth::Refusals;
 use crate::http::body::Bounds;
 use crate::http::error::ApiError;
 use crate::pipeline::backfill::Backfills;
+use crate::pipeline::operations::Operations;
 use crate::pipeline::receive::Receiver;
 use crate::pipeline::refetch::Refetcher;
 use crate::pipeline::replay::Replayer;
 use crate::store::SharedStore;
+use crate::stripe::outgoing::ReturnUrls;
 use crate::token::Tokens;
 
 /// A replay carries many events; it may be larger than a delivery.
 const REPLAY_MAX_BODY_BYTES: usize = 32 << 20;
 /// A body that holds nothing but a reason.
 const REASON_MAX_BODY_BYTES: usize = 64 << 10;
+/// What is to be done at Stripe, prefilled details included.
+const ORDER_MAX_BODY_BYTES: usize = 256 << 10;
 /// Says whether the process is alive.
 const HEALTH: &str = "/healthz";
 /// How long requests under way may take to finish after a stop.
@@ -112,6 +121,10 @@ pub struct Handles {
     pub draining: watch::Sender<bool>,
     /// With a key of Stripe's.
     pub fetching: Option<Fetching>,
+    /// With a key of Stripe's.
+    pub operations: Option<Operations>,
+    /// Where people go who come back from onboarding, unless a request says otherwise.
+    pub onboarding: ReturnUrls,
 }
 
 /// What fetches from Stripe.
@@ -125,6 +138,11 @@ pub struct Fetching {
 impl Handles {
     fn fetching(&self) -> Result<&Fetching, ApiError> {
         self.fetching.as_ref().ok_or(ApiError::NoStripeKey)
+    }
+
+    /// The partition that lists of operations show by default: the one in which they are made.
+    fn livemode_of_operations(&self) -> bool {
+        self.operations.as_ref().map_or(self.livemode, Operations::livemode)
     }
 
     pub fn is_draining(&self) -> bool {
@@ -142,6 +160,11 @@ impl Handles {
         Bounds { bytes, remedy, time: self.patience.replay_body }
     }
 
+    fn order_bounds(&self) -> Bounds {
+        let remedy = "; prefill less";
+        Bounds { bytes: ORDER_MAX_BODY_BYTES, remedy, time: self.patience.body }
+    }
+
     fn reason_bounds(&self) -> Bounds {
         let remedy = "; give a shorter reason";
         Bounds { bytes: REASON_MAX_BODY_BYTES, remedy, time: self.patience.body }
@@ -151,11 +174,11 @@ impl Handles {
 fn routes(config: &mut ServiceConfig) {
     config
         .service(post("/webhooks/stripe", webhook::receive))
-        .service(get("/v1/accounts", objects::accounts))
+        .service(both("/v1/accounts", objects::accounts, onboarding::create_account))
         .service(get("/v1/accounts/{id}", objects::account))
-        .service(get("/v1/topups", objects::topups))
+        .service(both("/v1/topups", objects::topups, money::create_topup))
         .service(get("/v1/topups/{id}", objects::topup))
-        .service(get("/v1/transfers", objects::transfers))
+        .service(both("/v1/transfers", objects::transfers, money::create_transfer))
         .service(get("/v1/transfers/{id}", objects::transfer))
         .service(get("/v1/payouts", objects::payouts))
         .service(get("/v1/payouts/{id}", objects::payout))
@@ -171,6 +194,14 @@ fn routes(config: &mut ServiceConfig) {
         .service(post("/v1/replays", operate::replays))
         .service(post("/v1/redrives", operate::redrives))
         .service(post("/v1/events/{id}/redrive", operate::redrive))
+        .service(post("/v1/accounts/{id}/persons", onboarding::create_person))
+        .service(post("/v1/accounts/{id}/onboarding_links", onboarding::create_link))
+        .service(post("/onboard-user", onboarding::onboard_user))
+        .service(post("/v1/topups/{id}/cancel", money::cancel_topup))
+        .service(post("/v1/transfers/{id}/reversals", money::reverse_transfer))
+        .service(get("/v1/operations", operations::operations))
+        .service(get("/v1/operations/{id}", operations::operation))
+        .service(post("/v1/operations/{id}/resolve", operations::resolve))
         .service(backfills::resource())
         .service(get("/v1/backfills/{id}", backfills::backfill))
         .service(post("/v1/balance/refetch", refetch::balance))
@@ -201,6 +232,23 @@ where
 {
     let route = Route::new().method(Method::POST).to(handler);
     web::resource(path).route(route).default_service(not_allowed("POST"))
+}
+
+/// A path that answers GET and HEAD with one, POST with the other.
+fn both<R, ReadArgs, W, WriteArgs>(path: &str, read: R, write: W) -> Resource
+where
+    R: Handler<ReadArgs>,
+    ReadArgs: actix_web::FromRequest + 'static,
+    R::Output: Responder + 'static,
+    W: Handler<WriteArgs>,
+    WriteArgs: actix_web::FromRequest + 'static,
+    W::Output: Responder + 'static,
+{
+    let reads = guard::Any(guard::Get()).or(guard::Head());
+    web::resource(path)
+        .route(Route::new().guard(reads).to(read))
+        .route(Route::new().method(Method::POST).to(write))
+        .default_service(not_allowed("GET, HEAD, POST"))
 }
 
 fn not_allowed(allow: &'static str) -> Route {

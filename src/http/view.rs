@@ -5,10 +5,12 @@
 
 mod backfill;
 mod fields;
+mod operation;
 
 use std::collections::BTreeMap;
 
 pub use backfill::{backfill, backfill_list};
+pub use operation::{error as operation_error, operation, reasons};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -21,6 +23,7 @@ use crate::domain::explain;
 use crate::domain::fold::{Entry, State};
 use crate::domain::id::Kind;
 use crate::domain::lifecycle::Step;
+use crate::domain::operation::OperationState;
 use crate::domain::payout::{Payout, PayoutStatus};
 use crate::domain::topup::{Topup, TopupStatus};
 use crate::domain::transfer::{Transfer, TransferStatus};
@@ -88,7 +91,8 @@ fn of_account(account: &Account, fields: &mut Fields) {
         .put_json("controller", profile.and_then(|profile| profile.controller.as_ref()))
         .put("country", profile.and_then(|profile| profile.country.as_ref()))
         .put("default_currency", profile.and_then(|profile| profile.default_currency.as_ref()))
-        .put("type", profile.and_then(|profile| profile.account_type.as_ref()));
+        .put("type", profile.and_then(|profile| profile.account_type.as_ref()))
+        .put("service_agreement", profile.and_then(|p| p.service_agreement.as_ref()));
 }
 
 fn words(capabilities: &BTreeMap<String, Json>) -> Fields {
@@ -287,6 +291,13 @@ pub fn summary(summary: &Summary, livemode: bool) -> Value {
         let count = |word: &str| counted.and_then(|counted| counted.get(word)).copied();
         words.iter().map(|&word| (word.to_owned(), count(word).unwrap_or(0).into())).collect()
     };
+    let operations: serde_json::Map<String, Value> = OperationState::ALL
+        .into_iter()
+        .map(|state| {
+            let count = summary.operations.get(&state).copied().unwrap_or(0);
+            (state.word().to_owned(), count.into())
+        })
+        .collect();
     let sources: serde_json::Map<String, Value> = summary
         .sources
         .iter()
@@ -299,6 +310,7 @@ pub fn summary(summary: &Summary, livemode: bool) -> Value {
         "topups": statuses(Kind::Topup, &TopupStatus::ALL.map(TopupStatus::word)),
         "transfers": statuses(Kind::Transfer, &TransferStatus::ALL.map(TransferStatus::word)),
         "payouts": statuses(Kind::Payout, &PayoutStatus::ALL.map(PayoutStatus::word)),
+        "operations": operations,
         "conflicts": summary.conflicts,
         "sources": sources,
         "oldest_parked": summary.oldest_parked.map(to_rfc3339),

@@ -19,6 +19,7 @@ pub mod redrive;
 pub mod replay;
 
 pub mod backfill;
+pub mod operations;
 pub mod pace;
 pub mod refetch;
 

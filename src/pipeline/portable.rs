@@ -1,7 +1,11 @@
 //! Moving events between stores: one JSON object a line, engine-neutral.
 //!
 //! `{"id", "livemode", "received_at", "source", "flags", "body"}`, where `body` is the raw body as
-//! a string, byte for byte. Everything else is derived again on the other side.
+//! a string, byte for byte. After the events come the operations, `{"operation": {...}}` each: what
+//! is wanted of Stripe, and under which key, follows from nothing else. All the rest is derived
+//! again on the other side.
+
+mod operations;
 
 use std::io::{BufRead, Write};
 use std::num::NonZeroU8;
@@ -48,7 +52,7 @@ pub enum PortableError {
     Line { line: usize, why: String },
 }
 
-/// Writes every event of both partitions; answers how many.
+/// Writes every event and operation of both partitions; answers how many events.
 pub async fn export(
     store: &SharedStore,
     out: &mut impl Write,
@@ -58,6 +62,7 @@ pub async fn export(
     loop {
         let events = store.scan(after, CHUNK).await?;
         let Some((last, _)) = events.last() else {
+            operations::export(store, out).await?;
             out.flush()?;
             return Ok(count);
         };
@@ -89,6 +94,8 @@ pub struct Imported {
     pub new: u64,
     pub known: u64,
     pub parked: u64,
+    /// Operations that are new here, or have moved on.
+    pub operations: u64,
 }
 
 /// What a line without these gets.
@@ -111,6 +118,13 @@ pub async fn import(
     for (index, line) in lines.split(b'\n').enumerate() {
         let line = line?;
         if line.trim_ascii().is_empty() {
+            continue;
+        }
+        if let Some(operation) = operations::of_line(&line) {
+            store_chunk(store, &mut chunk, imported).await?;
+            let operation =
+                operation.map_err(|why| PortableError::Line { line: index + 1, why })?;
+            imported.operations += u64::from(operations::adopt(store, operation).await?);
             continue;
         }
         match incoming(&line, defaults) {

@@ -22,6 +22,8 @@ use crate::stripe::client::{Access, Answer, Call, CallError, path};
 use crate::stripe::wire::{self, Observation};
 
 const SOURCE: &str = "refetch";
+/// Of what operations have made.
+const OPERATION: &str = "operation";
 /// Accounts that are read at a time, Stripe's most.
 const PAGE: usize = 100;
 
@@ -65,6 +67,7 @@ struct Observed {
     answer: Answer,
     /// The second to which what it shows is dated.
     created: u64,
+    source: &'static str,
 }
 
 impl Refetcher {
@@ -105,6 +108,21 @@ impl Refetcher {
         Ok((new, last.map(|(id, _)| id)))
     }
 
+    /// Keeps what Stripe answered when it made an object, so that it is known before any event
+    /// tells of it. `answer` must be the first answer, not one that was given before; `elapsed` is
+    /// how long it took.
+    pub async fn keep_made(
+        &self,
+        key: &ObjectKey,
+        answer: &Answer,
+        elapsed: Duration,
+    ) -> Result<Receipt, RefetchError> {
+        let date = answer.date.ok_or(RefetchError::Unusable("it has no Date"))?;
+        let created = last_second_before(date, elapsed);
+        let observed = Observed { answer: answer.clone(), created, source: OPERATION };
+        self.keep(key, &answer.body, &observed).await
+    }
+
     async fn observe(&self, key: &ObjectKey) -> Result<Observed, RefetchError> {
         if key.livemode != self.access.livemode {
             return Err(RefetchError::OtherMode { key_livemode: self.access.livemode });
@@ -126,7 +144,7 @@ impl Refetcher {
         let answer = self.access.stripe.call(call).await?;
         let date = answer.date.ok_or(RefetchError::Unusable("it has no Date"))?;
         let created = last_second_before(date, asked.elapsed());
-        Ok(Observed { answer, created })
+        Ok(Observed { answer, created, source: SOURCE })
     }
 
     async fn keep(
@@ -135,7 +153,7 @@ impl Refetcher {
         object: &RawValue,
         observed: &Observed,
     ) -> Result<Receipt, RefetchError> {
-        let Observed { answer, created } = observed;
+        let Observed { answer, created, source } = observed;
         let id = unique_id();
         let body = wire::observation(Observation {
             id: &id,
@@ -148,7 +166,7 @@ impl Refetcher {
         let now = (self.clock)();
         let event = wire::read(body.as_bytes(), now)
             .map_err(|_| RefetchError::Unusable("it is no object of Stripe's"))?;
-        let incoming = incoming(event, body.as_bytes(), SOURCE, now, key.livemode);
+        let incoming = incoming(event, body.as_bytes(), source, now, key.livemode);
         let receipts = self.committer.commit(vec![incoming]).await?;
         let receipt = receipts.into_iter().next().ok_or(CommitError::Stopping)?;
         tracing::info!(
@@ -156,7 +174,8 @@ impl Refetcher {
             object.id = %key.id,
             outcome = receipt.outcome.word(),
             request.id = answer.request_id,
-            "fetched an object anew"
+            source,
+            "kept an object as Stripe answered it"
         );
         Ok(receipt)
     }

@@ -14,6 +14,7 @@ pub mod views;
 
 pub mod embedded;
 mod folder;
+mod operations;
 mod stored;
 mod update;
 
@@ -27,7 +28,9 @@ use crate::domain::change::Change;
 use crate::domain::event::{Event, Outcome, Report};
 use crate::domain::fold::{Progress, State};
 use crate::domain::id::{Kind, ObjectKey};
+use crate::domain::operation::{Operation, OperationState};
 use crate::domain::time::Timestamp;
+pub use operations::{Advanced, Begun, OperationFilter, OperationName};
 pub use record::PackedBody;
 
 /// What a store must be told about bodies. Pure: the same body always reads the same.
@@ -218,6 +221,7 @@ pub struct Summary {
     pub events: BTreeMap<Outcome, u64>,
     /// Objects by kind and status word.
     pub statuses: BTreeMap<Kind, BTreeMap<String, u64>>,
+    pub operations: BTreeMap<OperationState, u64>,
     /// Reports that no legal path explains.
     pub conflicts: u64,
     /// When each source was last heard.
@@ -304,6 +308,26 @@ pub trait Store: Send + Sync {
         after: u64,
         limit: usize,
     ) -> Result<Vec<(EventRecord, Vec<u8>)>, StoreError>;
+
+    /// Records what is wanted, unless its key, or a tag that is one operation's alone, is in use.
+    /// It is durable when this answers.
+    async fn begin(&self, operation: Operation) -> Result<Begun, StoreError>;
+    /// Records an operation as it is after a step, if `version` is still its version. It is
+    /// durable when this answers.
+    async fn advance(&self, operation: Operation, version: u64) -> Result<Advanced, StoreError>;
+    async fn operation(&self, livemode: bool, id: &str) -> Result<Option<Operation>, StoreError>;
+    async fn operation_named(
+        &self,
+        livemode: bool,
+        name: OperationName,
+    ) -> Result<Option<Operation>, StoreError>;
+    /// By the moment they were begun.
+    async fn operations(
+        &self,
+        livemode: bool,
+        filter: OperationFilter,
+        slice: Slice,
+    ) -> Result<Page<Operation>, StoreError>;
 
     async fn feed(&self) -> Result<Feed, StoreError>;
     /// The change feed after this sequence. May end before `limit`, even empty, with more to come:

@@ -66,6 +66,8 @@ pub enum RecordKind {
     /// An event on its first arrival that could not be used then. It stays parked until a redrive,
     /// so that what follows from it takes its place where the redrive stands.
     ParkedEvent,
+    /// A step of a call to Stripe. Names the operation; the body is the operation after the step.
+    Operation,
 }
 
 impl RecordKind {
@@ -76,20 +78,27 @@ impl RecordKind {
             Self::ConflictingRedelivery => 2,
             Self::Redrive => 3,
             Self::ParkedEvent => 4,
+            Self::Operation => 5,
         }
     }
 
     pub fn is_event(self) -> bool {
         match self {
             Self::Event | Self::ParkedEvent => true,
-            Self::ConflictingRedelivery | Self::Redrive => false,
+            Self::ConflictingRedelivery | Self::Redrive | Self::Operation => false,
         }
     }
 
     fn from_code(code: u8) -> Option<Self> {
-        [Self::Event, Self::ConflictingRedelivery, Self::Redrive, Self::ParkedEvent]
-            .into_iter()
-            .find(|kind| kind.code() == code)
+        [
+            Self::Event,
+            Self::ConflictingRedelivery,
+            Self::Redrive,
+            Self::ParkedEvent,
+            Self::Operation,
+        ]
+        .into_iter()
+        .find(|kind| kind.code() == code)
     }
 }
 

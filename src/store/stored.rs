@@ -2,6 +2,7 @@
 
 use crate::domain::event::{Arrival, Event, Reading, Report, Says};
 use crate::domain::id::ObjectKey;
+use crate::domain::operation::Operation;
 use crate::domain::time::Timestamp;
 use crate::store::journal::JournalReader;
 use crate::store::record::{Record, RecordKind};
@@ -35,6 +36,7 @@ pub(super) enum Told {
     Event(Event),
     ConflictingRedelivery,
     Redrive,
+    Operation(Box<Operation>),
 }
 
 impl Told {
@@ -44,6 +46,7 @@ impl Told {
             RecordKind::ParkedEvent => Self::Event(still_parked(stored_event(rules, record)?)),
             RecordKind::ConflictingRedelivery => Self::ConflictingRedelivery,
             RecordKind::Redrive => Self::Redrive,
+            RecordKind::Operation => Self::Operation(Box::new(stored_operation(record)?)),
         })
     }
 }
@@ -63,9 +66,22 @@ pub(super) fn stored_event(rules: &dyn Rules, record: &Record) -> Result<Event, 
         account: None,
         api_version: None,
         object_id: None,
+        evidence: Vec::new(),
         reading: Reading::Parked { reason: "this version cannot read the event".to_owned() },
     });
     Ok(in_partition(event, record.livemode))
+}
+
+/// An operation as a record of the journal has it.
+fn stored_operation(record: &Record) -> Result<Operation, StoreError> {
+    let damaged = |why: String| {
+        StoreError::Damaged(format!(
+            "operation {} (record {}): {why}",
+            record.event_id, record.sequence
+        ))
+    };
+    let body = record.body.unpack().map_err(|error| damaged(error.to_string()))?;
+    serde_json::from_slice(&body).map_err(|error| damaged(error.to_string()))
 }
 
 /// Parks an event whose object would lie where no read of the event's partition looks.

@@ -4,6 +4,8 @@
 //! here, in the order of the journal, which is why they agree. What a batch has changed so far
 //! lies in memory and is seen by the rest of the batch; [`Update::finish`] hands it over.
 
+mod operations;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -76,6 +78,9 @@ impl<'a> Update<'a> {
                 };
                 self.redrive(record.livemode, &record.event_id, redrive)?;
             }
+            Told::Operation(operation) => {
+                self.operation(record.sequence, *operation)?;
+            }
         }
         self.reached(record.sequence, position);
         Ok(())
@@ -93,6 +98,7 @@ impl<'a> Update<'a> {
         position: Position,
         event: Event,
     ) -> Result<Outcome, StoreError> {
+        self.evidence(&header, &event)?;
         let nothing = |outcome| Application { outcome, previous: None, change: None };
         let (Application { outcome, previous, change }, object, reason) = match event.reading {
             Reading::Ignored => (nothing(Outcome::Ignored), None, None),

@@ -2,10 +2,11 @@
 //! made.
 //!
 //! [`signature`] decides whether bytes are from Stripe; [`wire`] decides what they say; [`client`]
-//! calls out, and is handed only to what may.
+//! calls out, and is handed only to what may; [`outgoing`] spells the calls that change something.
 //!
 //! **Never in here:** storage, our own HTTP surface, or a reading of the clock.
 
 pub mod client;
+pub mod outgoing;
 pub mod signature;
 pub mod wire;

@@ -8,6 +8,7 @@
 //! understood is parked. Fields that are only shown are read leniently: an odd one is left out.
 
 mod account;
+mod evidence;
 mod listed;
 mod made;
 mod money;
@@ -24,6 +25,8 @@ use crate::domain::event::{Event, Reading, Says};
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::time::Timestamp;
 use account::{capability, snapshot};
+pub use evidence::OPERATION;
+use evidence::evidence;
 pub use listed::{Listed, ListedEvent, listed_events, listed_objects};
 pub use made::{Fetched, Note, Observation, fetched, note, observation};
 use money::{balance, payout, topup, transfer};
@@ -79,12 +82,14 @@ raw_fields! {
         id, word as "object", livemode, account, status, amount, currency, created,
         // accounts
         details_submitted, payouts_enabled, charges_enabled, capabilities, requirements,
-        controller, country, default_currency, account_type as "type",
+        controller, country, default_currency, account_type as "type", tos_acceptance,
         // topups, transfers, payouts
         expected_availability_date, failure_code, failure_message, transfer_group,
         amount_reversed, destination, source_transaction, arrival_date, automatic, method,
         // balances
         available, pending,
+        // what we made
+        metadata, reversals,
     }
 }
 
@@ -114,6 +119,8 @@ pub fn read(body: &[u8], received_at: Timestamp) -> Result<Event, NotAnEvent> {
     let created = lenient(envelope.created).filter(|&created| created <= LARGEST_CREATED);
     let livemode = lenient(envelope.livemode);
     let tracked = if is_thin { None } else { Tracked::of_type(&event_type) };
+    let evidence =
+        tracked.zip(known).map(|(tracked, object)| evidence(tracked, object, envelope.account));
     let reading = match tracked {
         None => Reading::Ignored,
         Some(tracked) => Report { tracked, event: &envelope, created, livemode }
@@ -128,6 +135,7 @@ pub fn read(body: &[u8], received_at: Timestamp) -> Result<Event, NotAnEvent> {
         account: non_empty(envelope.account).map(Cow::into_owned),
         api_version: non_empty(envelope.api_version).map(Cow::into_owned),
         object_id: object_id.map(Cow::into_owned),
+        evidence: evidence.unwrap_or_default(),
         reading,
     })
 }

@@ -24,6 +24,17 @@ mod load;
 /// How long tests with chance in them run.
 mod torture;
 
+/// Onboarding and money: what is asked for, what is sent, what comes back.
+mod operations;
+/// kill -9 around calls to Stripe.
+mod operations_crash;
+/// Calls to Stripe that go wrong in every way.
+mod operations_faults;
+/// Transfers that wait for their money.
+mod operations_funds;
+/// Operations as a store keeps them.
+mod operations_store;
+
 /// Who may ask what.
 mod auth;
 /// Missed events: how they are fetched, and that none slips through.

@@ -15,12 +15,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("clock", &["domain"]),
     ("token", &[]),
     ("stripe", &["domain", "secret"]),
-    ("config", &["secret", "stripe", "token"]),
+    ("config", &["domain", "secret", "stripe", "token"]),
     ("store", &["domain", "clock"]),
     ("pipeline", &["domain", "stripe", "store"]),
     ("sandbox", &["stripe", "clock"]),
     ("http", &["domain", "stripe", "store", "pipeline", "token", "clock"]),
-    ("app", &["clock", "http", "pipeline", "store", "stripe", "token"]),
+    ("app", &["clock", "domain", "http", "pipeline", "store", "stripe", "token"]),
     (
         "cli",
         &[

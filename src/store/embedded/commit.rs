@@ -101,13 +101,13 @@ impl Inner {
 
     /// A read can be the first to meet a sled that has failed for good, after which only a new
     /// start helps. Asked to write, sled says whether that is so.
-    fn or_failure<T>(&self, read: Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn or_failure<T>(&self, read: Result<T, StoreError>) -> Result<T, StoreError> {
         read.or_else(|error| self.views.flush().and(Err(error)))
     }
 
     /// The views reflect all of the journal. Only now may readers of the feed be told: none can
     /// see a sequence before the ones below it.
-    fn caught_up(&self, writer: &mut Writer) {
+    pub(super) fn caught_up(&self, writer: &mut Writer) {
         writer.behind = false;
         let newest = writer.journal.newest();
         self.newest.send_if_modified(|known| std::mem::replace(known, newest) != newest);
@@ -259,7 +259,7 @@ fn answers(places: Vec<Place>, receipts: Vec<Receipt>) -> Vec<Receipt> {
 }
 
 /// Appends records; what `meanwhile` makes of their places is for nobody before this returns.
-fn append_while<T>(
+pub(super) fn append_while<T>(
     writer: &mut Writer,
     records: Vec<Draft>,
     meanwhile: impl FnOnce(&[(u64, Position)]) -> T,

@@ -9,6 +9,7 @@
 mod ahead;
 mod commit;
 mod open;
+mod operations;
 mod repair;
 mod upkeep;
 
@@ -19,14 +20,15 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::domain::event::Report;
 use crate::domain::id::{Kind, ObjectKey};
+use crate::domain::operation::Operation;
 use crate::store::folder::Folder;
 use crate::store::journal::{Journal, JournalError, JournalReader};
 use crate::store::record::PackedBody;
 use crate::store::stored::{stored_record, stored_report};
 use crate::store::views::Views;
 use crate::store::{
-    ChangePage, EventFilter, EventRecord, Feed, Incoming, Object, ObjectFilter, Page, Receipt,
-    Rules, Slice, Store, StoreError, Summary,
+    Advanced, Begun, ChangePage, EventFilter, EventRecord, Feed, Incoming, Object, ObjectFilter,
+    OperationFilter, OperationName, Page, Receipt, Rules, Slice, Store, StoreError, Summary,
 };
 pub use repair::{Lost, Repaired, Survey};
 pub use upkeep::{Check, Verified};
@@ -236,6 +238,38 @@ impl Store for Embedded {
         limit: usize,
     ) -> Result<Vec<(EventRecord, Vec<u8>)>, StoreError> {
         blocking(&self.inner, move |inner| inner.scan(after, limit)).await
+    }
+
+    async fn begin(&self, operation: Operation) -> Result<Begun, StoreError> {
+        blocking(&self.inner, move |inner| inner.begin(&operation)).await
+    }
+
+    async fn advance(&self, operation: Operation, version: u64) -> Result<Advanced, StoreError> {
+        blocking(&self.inner, move |inner| inner.advance(&operation, version)).await
+    }
+
+    async fn operation(&self, livemode: bool, id: &str) -> Result<Option<Operation>, StoreError> {
+        let stored = self.inner.noting_damage(self.inner.views.operation(livemode, id))?;
+        Ok(stored.map(|stored| stored.operation))
+    }
+
+    async fn operation_named(
+        &self,
+        livemode: bool,
+        name: OperationName,
+    ) -> Result<Option<Operation>, StoreError> {
+        let views = &self.inner.views;
+        let stored = self.inner.noting_damage(views.operation_named(livemode, &name))?;
+        Ok(stored.map(|stored| stored.operation))
+    }
+
+    async fn operations(
+        &self,
+        livemode: bool,
+        filter: OperationFilter,
+        slice: Slice,
+    ) -> Result<Page<Operation>, StoreError> {
+        blocking(&self.inner, move |inner| inner.views.operations(livemode, &filter, slice)).await
     }
 
     async fn feed(&self) -> Result<Feed, StoreError> {

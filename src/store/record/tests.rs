@@ -25,6 +25,7 @@ prop_compose! {
             Just(RecordKind::Event),
             Just(RecordKind::ConflictingRedelivery),
             Just(RecordKind::Redrive),
+            Just(RecordKind::Operation),
         ],
         texts in any::<(String, String)>(),
         body in prop_oneof![

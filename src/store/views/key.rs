@@ -10,7 +10,11 @@ pub(super) const APPLIED: &[u8] = b"m";
 const LONGEST_ID_IN_A_KEY: usize = 255;
 
 pub(super) fn event_id(livemode: bool, id: &str) -> Vec<u8> {
-    let mut key = vec![b'e', u8::from(livemode)];
+    named(b'e', livemode, id)
+}
+
+fn named(letter: u8, livemode: bool, id: &str) -> Vec<u8> {
+    let mut key = vec![letter, u8::from(livemode)];
     if id.len() <= LONGEST_ID_IN_A_KEY {
         key.extend_from_slice(id.as_bytes());
     } else {
@@ -34,6 +38,40 @@ pub(super) fn summary(livemode: bool) -> Vec<u8> {
 
 pub(super) fn list_row(livemode: bool, kind: Kind, row: u64) -> Vec<u8> {
     with_sequence(&[b'l', u8::from(livemode), code(kind)], row)
+}
+
+pub(super) fn operation(livemode: bool, id: &str) -> Vec<u8> {
+    named(b'a', livemode, id)
+}
+
+/// By the caller's idempotency key.
+pub(super) fn operation_of_key(livemode: bool, client_key: &str) -> Vec<u8> {
+    named(b'k', livemode, client_key)
+}
+
+pub(super) fn tag(livemode: bool, name: &str) -> Vec<u8> {
+    named(b't', livemode, name)
+}
+
+pub(super) fn evidence(livemode: bool, operation: &str) -> Vec<u8> {
+    named(b'v', livemode, operation)
+}
+
+pub(super) fn listed_operation(livemode: bool, sequence: u64) -> Vec<u8> {
+    with_sequence(&[b'i', u8::from(livemode)], sequence)
+}
+
+pub(super) fn open_operation(livemode: bool, sequence: u64) -> Vec<u8> {
+    with_sequence(&[b'q', u8::from(livemode)], sequence)
+}
+
+/// By an object that it made, or is about.
+pub(super) fn operation_about(livemode: bool, object: &str, sequence: u64) -> Vec<u8> {
+    let object = named(b'b', livemode, object);
+    // No object's rows are among another's.
+    let length = u32::try_from(object.len()).unwrap_or(u32::MAX);
+    let prefix = [b"b".as_slice(), length.to_be_bytes().as_slice(), &object].concat();
+    with_sequence(&prefix, sequence)
 }
 
 /// Each part carries its length, so that no object's key is the beginning of another's.
@@ -71,7 +109,7 @@ fn code(kind: Kind) -> u8 {
 
 /// Whether rows with this key are compressed.
 pub(super) fn is_packed(row: &[u8]) -> bool {
-    matches!(row, [b'n' | b'o', ..])
+    matches!(row, [b'n' | b'o' | b'a', ..])
 }
 
 /// What a row is about, in words; for reports of differences.
@@ -83,6 +121,9 @@ pub(super) fn describe(row: &[u8]) -> String {
         Some(b'l') => "list index",
         Some(b'p') => "parked index",
         Some(b's') => "summary",
+        Some(b'a') => "operation",
+        Some(b'k' | b't' | b'i' | b'q' | b'b') => "operation index",
+        Some(b'v') => "evidence",
         Some(b'm') => "journal position",
         _ => "unknown row",
     };

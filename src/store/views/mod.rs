@@ -8,6 +8,7 @@
 mod feed;
 mod key;
 mod layer;
+pub mod operations;
 pub mod pending;
 mod redo;
 mod rows;
@@ -36,7 +37,7 @@ use rows::{Bytes, EventRow, ListRow, Row, Rows, decode, row_of};
 use writer::Writer;
 
 /// Raised when the rules, or what these records mean, change: older views are then rebuilt.
-pub(super) const VIEWS_VERSION: u32 = 3;
+pub(super) const VIEWS_VERSION: u32 = 4;
 
 /// Raised, and [`VIEWS_VERSION`] with it, when other rules make something else of the same events:
 /// parked events are then read again, and readers of the change feed begin anew.
@@ -173,7 +174,7 @@ impl Views {
     ) -> Result<Page<Object>, StoreError> {
         let row = |number| key::list_row(livemode, kind, number);
         let rows = self.newest_first::<ListRow>(row(0)..row(end_of(slice)));
-        page(rows, slice, |key| {
+        page(rows.map(|row| Ok(row?.1)), slice, |key| {
             let stored = self.object(&key)?;
             Ok(stored.map(|stored| stored.object).filter(|object| filter.admits(object)))
         })
@@ -187,7 +188,7 @@ impl Views {
     ) -> Result<Page<EventRecord>, StoreError> {
         let row = |number| key::event_row(livemode, number);
         let rows = self.newest_first::<EventRow>(row(0)..row(end_of(slice)));
-        page(rows.map(|row| Ok(row?.events)), slice, |event| {
+        page(rows.map(|row| Ok(row?.1.events)), slice, |event| {
             Ok(Some(event.record).filter(|record| filter.admits(record)))
         })
     }
@@ -214,14 +215,17 @@ impl Views {
         })
     }
 
-    /// What the rows of a range say, backwards.
+    /// The same, backwards.
     fn newest_first<T: DeserializeOwned>(
         &self,
         range: Range<Vec<u8>>,
-    ) -> impl Iterator<Item = Result<T, StoreError>> + use<T> {
+    ) -> impl Iterator<Item = Result<(u64, T), StoreError>> + use<T> {
         let held = self.writer.range(&range).into_iter().rev();
         let descending = |a: &Bytes, b: &Bytes| b.cmp(a);
-        merged(held, self.rows.range(range).rev(), descending).map(|row| decode(&row?.1))
+        merged(held, self.rows.range(range).rev(), descending).map(|row| {
+            let (key, row) = row?;
+            Ok((key::last_sequence(&key)?, decode(&row)?))
+        })
     }
 
     /// Makes rows visible at once; sled has them later. Waits when too many wait already.

@@ -21,6 +21,8 @@ pub struct Pending {
     live: Partition,
     pub objects: BTreeMap<ObjectKey, Arc<StoredObject>>,
     pub applied: Option<Applied>,
+    /// Rows of operations.
+    pub(super) operations: Layer,
 }
 
 /// What belongs to one value of `livemode`.
@@ -49,8 +51,8 @@ impl Pending {
 
     /// All of it as rows, beside what `views` has in the same rows.
     pub fn rows(self, views: &Views) -> Result<Layer, StoreError> {
-        let Self { test, live, objects, applied } = self;
-        let mut layer = Layer::default();
+        let Self { test, live, objects, applied, operations } = self;
+        let mut layer = operations;
         let newest = views.applied()?.map_or(0, |applied| applied.sequence);
         test.rows(false, (views, newest), &mut layer)?;
         live.rows(true, (views, newest), &mut layer)?;

@@ -62,8 +62,16 @@ pub(super) fn snapshot(account: &Object<'_>, previous: Raw<'_>) -> Result<Snapsh
         country: shown(account.country),
         default_currency: shown(account.default_currency),
         account_type: shown(account.account_type),
+        service_agreement: agreement(account.tos_acceptance),
     };
     Ok(Snapshot { profile: profile.into(), previous: previous.and_then(previous_facts) })
+}
+
+raw_fields! { struct Acceptance { service_agreement } }
+
+fn agreement(acceptance: Raw<'_>) -> Option<String> {
+    let Map(acceptance): Map<Acceptance<'_>> = lenient(acceptance)?;
+    shown(acceptance.service_agreement)
 }
 
 nullable_fields! {

@@ -819,3 +819,72 @@ proptest! {
         prop_assert_eq!(compact(raw).0, value.to_string());
     }
 }
+
+mod evidence {
+    use super::*;
+    use crate::domain::operation::{Evidence, Made};
+
+    fn of(event: &Value) -> Vec<(String, Made, String)> {
+        let event = read(event.to_string().as_bytes(), received_at()).unwrap();
+        let told = |it: Evidence| (it.operation, it.made, it.object_id);
+        event.evidence.into_iter().map(told).collect()
+    }
+
+    fn event(event_type: &str, object: &Value) -> Value {
+        json!({
+            "id": "evt_1", "object": "event", "type": event_type, "created": 1_790_000_000,
+            "livemode": false, "data": { "object": object },
+        })
+    }
+
+    #[test]
+    fn an_object_of_ours_names_the_operation_that_made_it() {
+        let ours = json!({ "bursar_operation": "op_1", "order": "7" });
+        for (event_type, kind, made) in [
+            ("account.updated", "account", Made::Account),
+            ("topup.succeeded", "topup", Made::Topup),
+            ("transfer.created", "transfer", Made::Transfer),
+            ("transfer.observed", "transfer", Made::Transfer),
+        ] {
+            let object = json!({ "id": "x_1", "object": kind, "metadata": ours });
+            let told = vec![("op_1".to_owned(), made, "x_1".to_owned())];
+            assert_eq!(of(&event(event_type, &object)), told, "{event_type}");
+        }
+    }
+
+    #[test]
+    fn a_transfer_tells_of_its_reversals_too() {
+        let reversal = |id: &str, operation: &str| json!({ "id": id, "metadata": { "bursar_operation": operation } });
+        let object = json!({
+            "id": "tr_1", "object": "transfer", "metadata": {},
+            "reversals": { "data": [reversal("trr_1", "op_2"), { "id": "trr_2" }, reversal("trr_3", "op_3")] },
+        });
+        let told: Vec<String> = of(&event("transfer.reversed", &object))
+            .into_iter()
+            .map(|(operation, made, id)| format!("{operation} {made:?} {id}"))
+            .collect();
+        assert_eq!(told, ["op_2 Reversal trr_1", "op_3 Reversal trr_3"]);
+    }
+
+    #[test]
+    fn what_is_not_ours_or_cannot_be_read_is_no_evidence() {
+        for metadata in [
+            json!(null),
+            json!({}),
+            json!([]),
+            json!({ "bursar_operation": 5 }),
+            json!({ "bursar_operation": "" }),
+            json!({ "order": "7" }),
+        ] {
+            let object = json!({ "id": "tr_1", "object": "transfer", "metadata": metadata });
+            assert_eq!(of(&event("transfer.created", &object)), [], "{metadata}");
+        }
+        let object = json!({
+            "id": "tr_1", "object": "transfer", "metadata": { "bursar_operation": "op_1" },
+        });
+        let mut of_account = event("transfer.created", &object);
+        of_account["account"] = json!("acct_1");
+        assert_eq!(of(&of_account), [], "a connected account's own");
+        assert_eq!(of(&event("payout.created", &object)), [], "payouts are nobody's operation");
+    }
+}

@@ -127,6 +127,7 @@ impl TestApp {
             limits: self.limits,
             patience: self.patience,
             outbound: outbound(&mut checker),
+            onboarding: checker.onboarding(),
         }
     }
 
@@ -263,7 +264,7 @@ fn outbound(checker: &mut Checker<'_>) -> Option<Outbound> {
         between_looks: moment,
         ..Pace::default()
     };
-    Some(Outbound { access, backfill_every, pace })
+    Some(Outbound { access, backfill_every, pace, region: checker.region() })
 }
 
 struct AtOnce;

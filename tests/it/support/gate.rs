@@ -7,10 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bursar::domain::event::Report;
 use bursar::domain::id::{Kind, ObjectKey};
+use bursar::domain::operation::Operation;
 use bursar::store::embedded::Embedded;
 use bursar::store::{
-    ChangePage, EventFilter, EventRecord, Feed, Incoming, Object, ObjectFilter, Page, Receipt,
-    Slice, Store, StoreError, Summary,
+    Advanced, Begun, ChangePage, EventFilter, EventRecord, Feed, Incoming, Object, ObjectFilter,
+    OperationFilter, OperationName, Page, Receipt, Slice, Store, StoreError, Summary,
 };
 use tokio::sync::watch;
 
@@ -148,6 +149,37 @@ impl Store for Gated {
         limit: usize,
     ) -> Result<Vec<(EventRecord, Vec<u8>)>, StoreError> {
         self.store.scan(after, limit).await
+    }
+
+    async fn begin(&self, operation: Operation) -> Result<Begun, StoreError> {
+        self.gate.pass().await?;
+        self.store.begin(operation).await
+    }
+
+    async fn advance(&self, operation: Operation, version: u64) -> Result<Advanced, StoreError> {
+        self.gate.pass().await?;
+        self.store.advance(operation, version).await
+    }
+
+    async fn operation(&self, livemode: bool, id: &str) -> Result<Option<Operation>, StoreError> {
+        self.store.operation(livemode, id).await
+    }
+
+    async fn operation_named(
+        &self,
+        livemode: bool,
+        name: OperationName,
+    ) -> Result<Option<Operation>, StoreError> {
+        self.store.operation_named(livemode, name).await
+    }
+
+    async fn operations(
+        &self,
+        livemode: bool,
+        filter: OperationFilter,
+        slice: Slice,
+    ) -> Result<Page<Operation>, StoreError> {
+        self.store.operations(livemode, filter, slice).await
     }
 
     async fn feed(&self) -> Result<Feed, StoreError> {

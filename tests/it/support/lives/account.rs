@@ -102,6 +102,7 @@ fn profile(facts: &Facts, drift: u8) -> Profile {
         country: Some(if drift & 4 != 0 { "US" } else { "FR" }.to_owned()),
         default_currency: (drift & 8 != 0).then(|| "usd".to_owned()),
         account_type: Some("none".to_owned()),
+        service_agreement: None,
     }
 }
 

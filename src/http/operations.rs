@@ -1,0 +1,179 @@
+//! Calls to Stripe: what was asked for, how far it has come, and a person's decision.
+
+use actix_web::http::header;
+use actix_web::web::{Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::clock;
+use crate::domain::id::{Kind, check_id};
+use crate::domain::operation::{Action, Happening, Operation, OperationState};
+use crate::http::auth::{Operator, Payer, Reader};
+use crate::http::error::ApiError;
+use crate::http::input::Input;
+use crate::http::objects::{respond, slice};
+use crate::http::query::Query;
+use crate::http::{Handles, body, view};
+use crate::pipeline::operations::wanted::{Asked, Wanted};
+use crate::pipeline::operations::{Operations, resolve as resolve_without_key};
+use crate::store::OperationFilter;
+
+const KEY: &str = "Idempotency-Key";
+const LONGEST_KEY: usize = 255;
+const LONGEST_REASON: usize = 1_000;
+
+pub(super) async fn operations(
+    request: HttpRequest,
+    _: Reader,
+    handles: Data<Handles>,
+) -> Result<HttpResponse, ApiError> {
+    let query = Query::of(&request, &["state", "action", "object", "limit", "cursor", "livemode"])?;
+    let livemode = query.livemode(handles.livemode_of_operations())?;
+    let state = query.word("state", &OperationState::ALL.map(OperationState::word))?;
+    let action = query.word("action", &Action::ALL.map(Action::word))?;
+    let filter = OperationFilter {
+        state: OperationState::ALL.into_iter().find(|it| Some(it.word()) == state.as_deref()),
+        action: Action::ALL.into_iter().find(|it| Some(it.word()) == action.as_deref()),
+        object: query.text("object"),
+        ..OperationFilter::default()
+    };
+    let list = format!("operations {livemode}");
+    let page = handles.store.operations(livemode, filter, slice(&query, &list)?).await?;
+    let items = page.items.iter().map(view::operation).collect();
+    respond(&request, &view::list(items, view::next(&list, page.next), livemode))
+}
+
+pub(super) async fn operation(
+    request: HttpRequest,
+    _: Reader,
+    id: Path<String>,
+    handles: Data<Handles>,
+) -> Result<HttpResponse, ApiError> {
+    let query = Query::of(&request, &["livemode"])?;
+    let livemode = query.livemode(handles.livemode_of_operations())?;
+    let operation = handles.store.operation(livemode, &id).await?;
+    let unknown = || ApiError::NotFound {
+        what: "operation",
+        id: id.clone(),
+        hint: "; `?livemode=` shows the other partition",
+    };
+    respond(&request, &view::operation(&operation.ok_or_else(unknown)?))
+}
+
+/// A person's decision on an unknown outcome.
+pub(super) async fn resolve(
+    request: HttpRequest,
+    Operator(by): Operator,
+    id: Path<String>,
+    payload: Payload,
+    handles: Data<Handles>,
+) -> Result<HttpResponse, ApiError> {
+    let query = Query::of(&request, &["livemode"])?;
+    let livemode = query.livemode(handles.livemode_of_operations())?;
+    let body = body::take(&request, payload, &handles.reason_bounds(), &handles.body_room).await?;
+    let mut input = Input::parse(&body)?;
+    let outcome = input.word("outcome", &["succeeded", "refused"]);
+    let outcome = input.required("outcome", outcome);
+    let reason = input.text("reason", LONGEST_REASON);
+    let reason = input.required("reason", reason).unwrap_or_default();
+    let object_id = input.text("object_id", LONGEST_KEY);
+    if object_id.is_some() && outcome.as_deref() == Some("refused") {
+        input.problem("object_id", "goes with the outcome succeeded only");
+    }
+    input.finish()?;
+    let happened = outcome.as_deref() == Some("succeeded");
+    let by_name = by.name.clone();
+    let decided = Happening::Decided { happened, object_id, by: by.name, reason };
+    let operation = match &handles.operations {
+        Some(operations) => operations.resolve(livemode, &id, decided).await?,
+        None => resolve_without_key(&handles.store, (livemode, &id), decided, clock::now()).await?,
+    };
+    tracing::info!(
+        by = by_name,
+        operation.id = %operation.id,
+        state = operation.state.word(),
+        "an operator decided on an operation"
+    );
+    Ok(HttpResponse::Ok().json(view::operation(&operation)))
+}
+
+/// A request for something to be done, before its body was looked at.
+pub(super) struct Order<'h> {
+    pub(super) operations: &'h Operations,
+    pub(super) asked: Asked,
+    pub(super) input: Input,
+}
+
+impl<'h> Order<'h> {
+    /// The order in which things are looked at is the one in which a caller can put them right.
+    pub(super) async fn take(
+        request: HttpRequest,
+        Payer(by): Payer,
+        payload: Payload,
+        handles: &'h Handles,
+    ) -> Result<Self, ApiError> {
+        let client_key = key(&request)?.ok_or(ApiError::IdempotencyKeyMissing)?;
+        let asked = Asked { client_key, by: by.name };
+        Self::take_as(request, asked, payload, handles).await
+    }
+
+    pub(super) async fn take_as(
+        request: HttpRequest,
+        asked: Asked,
+        payload: Payload,
+        handles: &'h Handles,
+    ) -> Result<Self, ApiError> {
+        Query::of(&request, &[])?;
+        let operations = handles.operations.as_ref().ok_or(ApiError::NoStripeKey)?;
+        let body =
+            body::take(&request, payload, &handles.order_bounds(), &handles.body_room).await?;
+        let input = Input::parse(&body)?;
+        Ok(Self { operations, asked, input })
+    }
+
+    /// Has it done, once all of the input is understood.
+    pub(super) async fn place(self, wanted: Option<Wanted>) -> Result<HttpResponse, ApiError> {
+        let Self { operations, asked, input } = self;
+        input.finish()?;
+        // What is missing was named.
+        let Some(wanted) = wanted else { return Err(ApiError::InvalidRequest(Vec::new())) };
+        let operation = operations.request(&wanted, &asked).await?;
+        told(operation)
+    }
+}
+
+/// The id in a path, when it can name an object of this kind.
+pub(super) fn check_path_id(kind: Kind, id: String) -> Result<String, ApiError> {
+    match check_id(kind, &id) {
+        Ok(()) => Ok(id),
+        Err(_) => Err(ApiError::NotFound { what: kind.word(), id, hint: "" }),
+    }
+}
+
+/// The caller's key, where there is one.
+pub(super) fn key(request: &HttpRequest) -> Result<Option<String>, ApiError> {
+    let mut keys = request.headers().get_all(KEY);
+    let Some(key) = keys.next() else { return Ok(None) };
+    let is_only = keys.next().is_none();
+    let text = key.to_str().ok().map(str::trim).filter(|_| is_only);
+    let valid = text.filter(|text| {
+        (1..=LONGEST_KEY).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+    });
+    valid.map(|text| Some(text.to_owned())).ok_or(ApiError::IdempotencyKeyInvalid)
+}
+
+/// What became of it so far.
+fn told(operation: Operation) -> Result<HttpResponse, ApiError> {
+    let mut response = match operation.state {
+        OperationState::Refused => return Err(ApiError::Refused(Box::new(operation))),
+        OperationState::Succeeded if operation.action == Action::CancelTopup => HttpResponse::Ok(),
+        OperationState::Succeeded => HttpResponse::Created(),
+        OperationState::Requested
+        | OperationState::WaitingForFunds
+        | OperationState::Sent
+        | OperationState::Unknown => HttpResponse::Accepted(),
+    };
+    let location = format!("/v1/operations/{}", operation.id);
+    response.insert_header((header::LOCATION, location));
+    Ok(response.json(view::operation(&operation)))
+}

@@ -1,0 +1,94 @@
+//! Why a call to Stripe was not made, or did nothing: the words for programs.
+//!
+//! What Stripe says is passed on beside them, in `stripe`; its codes are an open set.
+
+use serde_json::{Map, Value};
+
+use crate::domain::operation::{Operation, Reason};
+use crate::http::error::ApiError;
+use crate::http::view;
+use crate::pipeline::operations::RequestError;
+
+/// The words of reasons, and of refusals that are for one reason.
+const REASONS: &[&str] = &[
+    "account_unknown",
+    "account_not_payable",
+    "region_not_allowed",
+    "balance_insufficient",
+    "currency_not_available",
+    "topup_failed",
+    "stripe_unreachable",
+];
+
+pub(super) fn of_request(error: &RequestError) -> &'static str {
+    match error {
+        RequestError::KeyReused(_) => "idempotency_mismatch",
+        RequestError::TurnedDown(reasons) => of_reasons(reasons),
+        RequestError::LinkMade(_) => "link_already_created",
+        RequestError::ReferenceTaken(_) => "reference_taken",
+        RequestError::NoSuchOperation(_) => "not_found",
+        RequestError::NotUnknown { .. } => "outcome_is_known",
+        RequestError::Refused(operation) => of_operation(operation),
+        RequestError::NoLink(_) => "outcome_unknown",
+        RequestError::Store(_) => "store_unavailable",
+    }
+}
+
+/// Of one that was refused.
+pub(super) fn of_operation(operation: &Operation) -> &'static str {
+    let Some(error) = &operation.error else { return of_reasons(&operation.reasons) };
+    match (error.status, error.code.as_deref()) {
+        (Some(401 | 403), _) => "stripe_refused",
+        (Some(_), Some("balance_insufficient")) => "balance_insufficient",
+        (Some(_), _) if error.param.is_some() => "invalid_at_stripe",
+        (None, Some("not_sent")) => "not_sent",
+        (None, Some("not_done")) => "not_done",
+        _ => "refused_by_stripe",
+    }
+}
+
+fn of_reasons(reasons: &[Reason]) -> &'static str {
+    let first = reasons.first().map_or("", |reason| reason.code.as_str());
+    REASONS.iter().find(|known| **known == first).copied().unwrap_or("not_possible")
+}
+
+/// Stripe itself said that the money is not there.
+pub(super) fn is_for_money(error: &ApiError) -> bool {
+    let (ApiError::Refused(operation) | ApiError::Request(RequestError::Refused(operation))) =
+        error
+    else {
+        return false;
+    };
+    operation.error.is_some() && of_operation(operation) == "balance_insufficient"
+}
+
+/// What goes with a problem beside the members that all have.
+pub(super) fn members(error: &ApiError, members: &mut Map<String, Value>) {
+    let mut put = |name: &str, value: Value| drop(members.insert(name.to_owned(), value));
+    if let ApiError::InvalidRequest(problems) = error {
+        put("errors", serde_json::to_value(problems).unwrap_or_default());
+    }
+    if let ApiError::Request(RequestError::TurnedDown(reasons)) = error {
+        put("reasons", view::reasons(reasons));
+    }
+    if let ApiError::Request(RequestError::ReferenceTaken(other)) = error {
+        put("account", other.object_id.clone().into());
+        put("operation_id", other.id.as_str().into());
+    }
+    if let Some(operation) = refused(error) {
+        put("reasons", view::reasons(&operation.reasons));
+        put("stripe", operation.error.as_ref().map_or(Value::Null, view::operation_error));
+        put("request_id", operation.request_id.clone().into());
+        put("operation", serde_json::to_value(view::operation(operation)).unwrap_or_default());
+    }
+}
+
+/// The operation that was refused.
+fn refused(error: &ApiError) -> Option<&Operation> {
+    if let ApiError::Refused(operation) | ApiError::Request(RequestError::Refused(operation)) =
+        error
+    {
+        return Some(operation);
+    }
+    None
+}

@@ -1,0 +1,214 @@
+//! What is looked at before a call is made: reasons not to make it, all of them at once, and
+//! warnings that come with it.
+
+use crate::domain::Json;
+use crate::domain::account::Account;
+use crate::domain::fold::State;
+use crate::domain::id::{Kind, ObjectKey};
+use crate::domain::operation::{Reason, TransferTerms};
+use crate::domain::region::Region;
+use crate::domain::time::Timestamp;
+use crate::pipeline::operations::wanted::{Wanted, link_tag, transfer_tag};
+use crate::pipeline::operations::{Inner, RequestError};
+use crate::store::{Object, OperationName, StoreError};
+use crate::stripe::outgoing::available_in;
+
+/// A balance that was reported this long ago, and does not cover a transfer, is asked for anew
+/// before the transfer is refused.
+const FRESH_SECONDS: i64 = 60;
+
+/// What is found before a transfer.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub(super) reasons: Vec<Reason>,
+    pub(super) warnings: Vec<Reason>,
+}
+
+/// Whether the money for a transfer is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Funds {
+    There,
+    /// Minor units that can be spent.
+    Missing {
+        available: i64,
+    },
+    /// The balance holds nothing in this currency.
+    OtherCurrency,
+    NotKnown,
+}
+
+impl Inner {
+    /// The warnings, when there is no reason against it.
+    pub(super) async fn check(&self, wanted: &Wanted) -> Result<Vec<Reason>, RequestError> {
+        match wanted {
+            Wanted::Account { .. } => Ok(of_losses(wanted.losses())),
+            Wanted::Person { account, .. } => {
+                let link = OperationName::Tag(link_tag(account));
+                match self.store.operation_named(self.access.livemode, link).await? {
+                    Some(_) => Err(RequestError::LinkMade(account.clone())),
+                    None => Ok(Vec::new()),
+                }
+            }
+            Wanted::Transfer { terms, .. } => {
+                let Findings { reasons, warnings } = self.before_transfer(terms).await?;
+                if reasons.is_empty() {
+                    Ok(warnings)
+                } else {
+                    Err(RequestError::TurnedDown(reasons))
+                }
+            }
+            Wanted::Link { .. }
+            | Wanted::Topup { .. }
+            | Wanted::CancelTopup { .. }
+            | Wanted::Reversal { .. } => Ok(Vec::new()),
+        }
+    }
+
+    async fn before_transfer(&self, terms: &TransferTerms) -> Result<Findings, StoreError> {
+        let mut findings = self.of_destination(terms).await?;
+        if !terms.wait_for_funds {
+            self.of_funds(terms, &mut findings).await?;
+        }
+        let name = OperationName::Tag(transfer_tag(terms));
+        if let Some(alike) = self.store.operation_named(self.access.livemode, name).await? {
+            findings.warnings.push(Reason::new(
+                "possible_duplicate",
+                format!(
+                    "operation {} has the same destination, amount and transfer_group",
+                    alike.id
+                ),
+            ));
+        }
+        Ok(findings)
+    }
+
+    /// Whether the account can be paid, and money may go where it is.
+    pub(super) async fn of_destination(
+        &self,
+        terms: &TransferTerms,
+    ) -> Result<Findings, StoreError> {
+        let mut findings = Findings::default();
+        let key = ObjectKey::new(self.access.livemode, Kind::Account, None, &terms.destination);
+        let object = self.store.object(&key).await?;
+        let Some(State::Account(account)) = object.map(|object| object.progress.state) else {
+            let detail = format!("no account {} is known", terms.destination);
+            findings.reasons.push(Reason::new("account_unknown", detail));
+            return Ok(findings);
+        };
+        findings.reasons.extend(not_payable(&terms.destination, &account));
+        let profile = account.profile.as_ref();
+        let country = profile.and_then(|profile| profile.country.as_deref());
+        let agreement = profile.and_then(|profile| profile.service_agreement.as_deref());
+        match self.region.judge(country, agreement) {
+            Region::Allowed => {}
+            Region::NotKnown => findings.warnings.push(Reason::new(
+                "region_not_checked",
+                "the country of the platform (BURSAR_PLATFORM_COUNTRY) or of the account is not known",
+            )),
+            Region::OtherRegion { platform, account } => findings.reasons.push(Reason::new(
+                "region_not_allowed",
+                format!("Stripe moves no funds from a platform in {platform} to accounts in {account}"),
+            )),
+            Region::Recipient { platform, account } => findings.reasons.push(Reason::new(
+                "region_not_allowed",
+                format!(
+                    "the account is under the recipient agreement, under which funds do not go from \
+                     {platform} to {account}, unless BURSAR_REGION_OVERRIDES names {account}"
+                ),
+            )),
+        }
+        Ok(findings)
+    }
+
+    async fn of_funds(
+        &self,
+        terms: &TransferTerms,
+        findings: &mut Findings,
+    ) -> Result<(), StoreError> {
+        let mut funds = self.funds(terms).await?;
+        if funds != Funds::There && self.balance_is_old().await? && self.fetch_balance().await {
+            funds = self.funds(terms).await?;
+        }
+        let (amount, currency) = (terms.amount, &terms.currency);
+        match funds {
+            Funds::There => {}
+            Funds::Missing { available } => findings.reasons.push(Reason::new(
+                "balance_insufficient",
+                format!("{amount} {currency} are wanted, and {available} are available"),
+            )),
+            Funds::OtherCurrency => findings.reasons.push(Reason::new(
+                "currency_not_available",
+                format!("the platform's balance holds nothing in {currency}"),
+            )),
+            Funds::NotKnown => findings
+                .warnings
+                .push(Reason::new("balance_unknown", "no balance of the platform is known yet")),
+        }
+        Ok(())
+    }
+
+    /// By the balance as it was last reported.
+    pub(super) async fn funds(&self, terms: &TransferTerms) -> Result<Funds, StoreError> {
+        let balance = self.balance().await?;
+        let Some((available, known_since)) = balance.as_ref().and_then(available) else {
+            return Ok(Funds::NotKnown);
+        };
+        let Some(available) = available_in(available, &terms.currency) else {
+            return Ok(Funds::OtherCurrency);
+        };
+        let spent = self.spending.since(&terms.currency, known_since);
+        let available = available.saturating_sub(spent);
+        Ok(if available >= terms.amount { Funds::There } else { Funds::Missing { available } })
+    }
+
+    /// The platform's.
+    pub(super) async fn balance(&self) -> Result<Option<Object>, StoreError> {
+        self.store.object(&self.balance_key()).await
+    }
+
+    fn balance_key(&self) -> ObjectKey {
+        ObjectKey::new(self.access.livemode, Kind::Balance, None, "")
+    }
+
+    async fn balance_is_old(&self) -> Result<bool, StoreError> {
+        let known_since = self.balance().await?.map(|balance| balance.progress.as_of.recorded_at);
+        let fresh_since = Timestamp(self.now().0.saturating_sub(FRESH_SECONDS * 1_000_000));
+        Ok(known_since.is_none_or(|known_since| known_since < fresh_since))
+    }
+
+    /// Has Stripe asked for the balance. Without an answer what is known has to do.
+    pub(super) async fn fetch_balance(&self) -> bool {
+        let fetched = self.refetcher.refetch(&self.balance_key()).await;
+        fetched
+            .inspect_err(|error| tracing::warn!(%error, "the balance could not be fetched"))
+            .is_ok()
+    }
+}
+
+/// What is available, and since when we know, by our clock.
+fn available(balance: &Object) -> Option<(&Json, Timestamp)> {
+    let known_since = balance.progress.as_of.recorded_at;
+    match &balance.progress.state {
+        State::Balance(balance) => balance.available.as_ref().map(|it| (it, known_since)),
+        State::Account(_) | State::Topup(_) | State::Transfer(_) | State::Payout(_) => None,
+    }
+}
+
+fn not_payable(id: &str, account: &Account) -> Option<Reason> {
+    let status = account.status().word();
+    let detail = || format!("the account {id} cannot be paid now: it is {status}");
+    (!account.payable()).then(|| Reason::new("account_not_payable", detail()))
+}
+
+/// Transfers are for platforms that bear the losses.
+fn of_losses(losses: Option<&str>) -> Vec<Reason> {
+    let bears = losses.is_none_or(|who| who == "application");
+    let warning = || {
+        Reason::new(
+            "losses_not_borne",
+            "controller.losses.payments is not `application`: Stripe advises separate charges and \
+             transfers only where the platform bears negative balances",
+        )
+    };
+    if bears { Vec::new() } else { vec![warning()] }
+}

@@ -1,0 +1,115 @@
+//! Links that send a person to onboarding. A link is for one visit, and its address is handed on
+//! and forgotten: asked for it again under the same key, Stripe is asked again under its own.
+
+use std::sync::Arc;
+
+use crate::domain::operation::{Happening, Operation, OperationState, Params};
+use crate::pipeline::operations::drive::happening_of;
+use crate::pipeline::operations::wanted::{Asked, Wanted, new_key};
+use crate::pipeline::operations::{Inner, Operations, RequestError};
+use crate::store::{Advanced, Begun};
+use crate::stripe::outgoing::{Link, call_of, link_of};
+
+impl Operations {
+    /// A new link, or the one that this key has brought before.
+    pub async fn link(&self, wanted: Wanted, asked: Asked) -> Result<Link, RequestError> {
+        let inner = self.inner.clone();
+        // Goes on when who asked goes away: a link that was made must be known to be.
+        let work = self.inner.run_to_end(async move {
+            let operation = inner.begun(&wanted, &asked).await?;
+            let _turn = inner.turns.of(&operation.id).await;
+            inner.fetch_link(&wanted, operation).await
+        });
+        work.await.unwrap_or_else(|| Err(no_link("bursar is stopping; ask again")))
+    }
+
+    /// The account of a reference, which is made when there is none.
+    pub async fn account_of(
+        &self,
+        reference: &str,
+        params: Params,
+        by: &str,
+    ) -> Result<String, RequestError> {
+        let operation = if let Some(operation) = self.of_reference(reference).await? {
+            self.inner.told(operation).await?
+        } else {
+            let wanted = Wanted::Account { params, reference: Some(reference.to_owned()) };
+            let asked = Asked { client_key: new_key("onboard-user"), by: by.to_owned() };
+            match self.request(&wanted, &asked).await {
+                // Somebody else was faster.
+                Err(RequestError::ReferenceTaken(other)) => self.inner.told(*other).await?,
+                other => other?,
+            }
+        };
+        match (operation.state, &operation.object_id) {
+            (OperationState::Succeeded, Some(account)) => Ok(account.clone()),
+            (OperationState::Refused, _) => {
+                let message = operation.error.as_ref().map_or("no details", |e| &e.message);
+                Err(no_link(&format!("Stripe refused the account: {message}")))
+            }
+            _ => Err(no_link(&format!(
+                "the account is not known to be made yet (operation {}); ask again",
+                operation.id
+            ))),
+        }
+    }
+}
+
+fn no_link(why: &str) -> RequestError {
+    RequestError::NoLink(why.to_owned())
+}
+
+impl Inner {
+    /// The recorded operation of a link.
+    async fn begun(&self, wanted: &Wanted, asked: &Asked) -> Result<Operation, RequestError> {
+        if let Some(known) = self.known(wanted, asked).await? {
+            return Ok(known);
+        }
+        let request = wanted.request(asked, self.access.livemode, Vec::new());
+        match self.store.begin(Operation::new(request, self.now())).await? {
+            Begun::New(operation) => Ok(operation),
+            Begun::Known(known) => self.same(wanted, known),
+            Begun::Taken(other) => Err(RequestError::ReferenceTaken(Box::new(other))),
+        }
+    }
+
+    async fn fetch_link(
+        self: &Arc<Self>,
+        wanted: &Wanted,
+        operation: Operation,
+    ) -> Result<Link, RequestError> {
+        let held = self.store.operation(operation.livemode, &operation.id).await?;
+        let mut operation = held.unwrap_or(operation);
+        if operation.state == OperationState::Refused {
+            return Err(refused(&operation));
+        }
+        if let Some(sent) = operation.after(Happening::Sent, self.now()) {
+            operation = match self.store.advance(sent, operation.version).await? {
+                Advanced::Recorded(sent) => sent,
+                Advanced::Overtaken(held) => held,
+            };
+        }
+        let call = call_of(&Operation { params: Some(wanted.params()), ..operation.clone() });
+        let result = {
+            let _turn = self.calls.acquire().await;
+            self.access.stripe.call(&call).await
+        };
+        let link = result.as_ref().ok().and_then(link_of);
+        let why = result.as_ref().err().map(ToString::to_string);
+        let now = self.take(&operation, happening_of(result)).await?;
+        match (link, now.state) {
+            (Some(link), _) => Ok(link),
+            (None, OperationState::Refused) => Err(refused(&now)),
+            (None, _) => {
+                if now.state.is_open() {
+                    self.spawn(&now);
+                }
+                Err(no_link(&why.unwrap_or_else(|| "Stripe's answer holds no link".to_owned())))
+            }
+        }
+    }
+}
+
+fn refused(operation: &Operation) -> RequestError {
+    RequestError::Refused(Box::new(operation.clone()))
+}

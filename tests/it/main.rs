@@ -65,6 +65,8 @@ mod feed;
 mod history;
 /// `bursar history` and `bursar redrive`, which ask a running server.
 mod history_cli;
+/// Stripe's own command line tool drives the stand-in, and forwards its events to a running server.
+mod listen;
 /// Lists, while derived records are written behind the acknowledgement.
 mod listing;
 /// Who follows the change feed through kill -9 ends with what the server shows.

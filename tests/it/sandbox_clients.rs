@@ -90,34 +90,3 @@ fn stripe_python_goes_through_the_guide() {
     found["no_access"] = json!("PermissionError account_invalid -");
     check(&found, &expected(""));
 }
-
-/// The official command-line tool makes its fixtures at the stand-in.
-#[test]
-fn the_command_line_tool_triggers_events() {
-    let Some(folder) = libraries() else { return };
-    let home = tempfile::tempdir().expect("a temporary folder");
-    let stripe = StandIn::start();
-    for kind in [
-        "account.updated",
-        "topup.created",
-        "transfer.created",
-        "transfer.updated",
-        "transfer.reversed",
-        "payout.created",
-        "balance.available",
-    ] {
-        let mut command = Command::new(folder.join("node_modules/.bin/stripe"));
-        command
-            .args(["trigger", kind, "--api-key", "sk_test_commandlinetool", "--api-base"])
-            .arg(stripe.running.url())
-            .env("HOME", home.path())
-            .env("XDG_CONFIG_HOME", home.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        run(command).expect(0);
-        let made = stripe.running.with(|sandbox| {
-            sandbox.world.events_from(0).filter(|event| event.kind == kind).count()
-        });
-        assert!(made > 0, "{kind}");
-    }
-}

@@ -6,7 +6,7 @@ use super::*;
 
 impl Scene {
     /// What an account, or the platform, has: available and pending.
-    fn holds(&mut self, account: Option<&str>) -> (i64, i64) {
+    pub(super) fn holds(&mut self, account: Option<&str>) -> (i64, i64) {
         let mut asked = call("GET /v1/balance", "");
         asked.account = account.map(str::to_owned);
         let balance = self.send(asked).body;
@@ -331,18 +331,6 @@ fn payouts_are_canceled_while_they_pend_and_reversed_when_paid() {
     assert_eq!((&reversal["amount"], &reversal["original_payout"]), (&json!(-300), &json!(paid)));
     let shown = scene.ok_for(&account, &format!("GET /v1/payouts/{paid}"), "");
     assert_eq!(shown["reversed_by"], reversal["id"]);
-}
-
-/// What the official command-line tool sends before it triggers a transfer or a payout.
-#[test]
-fn a_test_card_fills_the_balance_at_once() {
-    let mut scene = Scene::new();
-    let form = "amount=1000&currency=usd&payment_method=pm_card_bypassPending";
-    assert_eq!(scene.refused("POST /v1/payment_intents", form)["param"], "payment_method");
-    let paid = scene.ok("POST /v1/payment_intents", &format!("{form}&confirm=true"));
-    assert_eq!((&paid["status"], scene.holds(None)), (&json!("succeeded"), (1000, 0)));
-    let payout = scene.ok("POST /v1/payouts", "amount=900&currency=usd");
-    assert_eq!((&payout["status"], scene.holds(None)), (&json!("pending"), (100, 0)));
 }
 
 #[test]

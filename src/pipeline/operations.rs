@@ -1,18 +1,18 @@
 //! Calls to Stripe that change something: recorded, made at most once, and followed until their
 //! outcome is known.
 //!
-//! A request is checked ([`checks`]), recorded by the store, and then driven ([`drive`]) by a task
+//! A request is checked (`checks`), recorded by the store, and then driven (`drive`) by a task
 //! of its own, which outlives the request that asked for it. What one run of the process leaves
 //! open the next one goes on with. Deliveries never wait for any of it.
 //!
-//! Read [`wanted`] first: what can be asked for. [`funds`] holds transfers until their money is
-//! there, [`links`] sends people to onboarding, [`lookup`] asks Stripe what there is when it is too
+//! Read [`wanted`] first: what can be asked for. `funds` holds transfers until their money is
+//! there, [`links`] sends people to onboarding, `lookup` asks Stripe what there is when it is too
 //! late to send something again.
 //!
 //! **Never in here:** status codes, our JSON, or a reading of the clock. The address of a link is
 //! in no record, no log and no `Debug`.
 
-pub mod checks;
+mod checks;
 mod drive;
 mod error;
 mod funds;

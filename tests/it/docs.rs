@@ -296,8 +296,9 @@ fn accounts() -> String {
 }
 
 const OPERATIONS: &str = "\
-What bursar asks of Stripe, and what is known of it ([operations-api.md](operations-api.md)). Nothing
-leaves `succeeded`; what Stripe reports to have made was made, also when it was thought to be refused.
+What bursar asks of Stripe, and what is known of it ([operations-api.md](operations-api.md)).
+Nothing leaves `succeeded`; what Stripe reports to have made was made, also when it was thought
+to be refused.
 ";
 
 fn meaning(state: OperationState) -> &'static str {

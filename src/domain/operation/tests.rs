@@ -179,6 +179,15 @@ fn nothing_is_sent_once_the_key_may_have_been_forgotten() {
 }
 
 #[test]
+fn a_link_is_not_asked_for_again_once_nobody_waits_for_it() {
+    let link = Operation {
+        action: Action::CreateOnboardingLink,
+        ..in_state(OperationState::Unknown, false)
+    };
+    assert_eq!((link.due(at(599)), link.due(at(600))), (Due::SendAgain, Due::LookUp));
+}
+
+#[test]
 fn parameters_are_kept_only_while_they_may_be_needed() {
     let mut operation = Operation::new(request(false), at(0));
     for (happening, kept) in [(Happening::Sent, true), (lost(), true), (answered(), false)] {

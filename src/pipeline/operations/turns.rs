@@ -3,28 +3,22 @@
 //! Stripe refuses a key that is in use; and who decides what became of a call must not do so while
 //! it is being made again.
 
-use std::hash::{BuildHasher, RandomState};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
-/// Some operations share a turn, which only makes them wait a little.
-pub(super) struct Turns {
-    hasher: RandomState,
-    turns: [Mutex<()>; 64],
-}
-
-impl Default for Turns {
-    fn default() -> Self {
-        Self { hasher: RandomState::new(), turns: std::array::from_fn(|_| Mutex::default()) }
-    }
-}
+/// By the operation's id, as long as somebody has or wants a turn.
+#[derive(Default)]
+pub(super) struct Turns(Mutex<HashMap<String, Arc<Turn<()>>>>);
 
 impl Turns {
-    pub(super) async fn of(&self, id: &str) -> Option<MutexGuard<'_, ()>> {
-        let place = usize::try_from(self.hasher.hash_one(id)).unwrap_or_default();
-        match self.turns.get(place % self.turns.len()) {
-            Some(turn) => Some(turn.lock().await),
-            None => None,
-        }
+    pub(super) async fn of(&self, id: &str) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            Arc::clone(turns.entry(id.to_owned()).or_default())
+        };
+        turn.lock_owned().await
     }
 }

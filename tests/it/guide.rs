@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use serde_json::Value;
@@ -46,6 +46,7 @@ fn shell(place: &Place, script: &str) -> Command {
     let mut command = Command::new("bash");
     command.args(["-euc", &format!("PATH={}:$PATH\n{script}", text(folder))]);
     command.current_dir(place.path("."));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
@@ -118,10 +119,11 @@ fn differs(expected: &Value, actual: &Value) -> Option<String> {
             if let Some(name) = unsaid.filter(|_| !expected.contains_key(ANY)) {
                 return Some(format!("`{name}` is not expected"));
             }
-            let named = expected.iter().filter(|(name, _)| *name != ANY);
-            named.into_iter().find_map(|(name, expected)| match actual.get(name) {
-                None => Some(format!("`{name}` is missing")),
-                Some(actual) => differs(expected, actual).map(|why| format!("`{name}`: {why}")),
+            expected.iter().filter(|(name, _)| *name != ANY).find_map(|(name, expected)| {
+                match actual.get(name) {
+                    None => Some(format!("`{name}` is missing")),
+                    Some(actual) => differs(expected, actual).map(|why| format!("`{name}`: {why}")),
+                }
             })
         }
         (Value::Array(expected), Value::Array(actual)) => {

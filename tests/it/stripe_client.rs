@@ -192,6 +192,10 @@ fn what_may_have_been_done_is_unknown() {
         ("a refusal of something between", vec![plain(403, "<html>")], Unknown, 1),
         ("its JSON", vec![plain(404, r#"{"message":"no route"}"#)], Unknown, 1),
         ("a conflict of something between", vec![plain(409, "")], Unknown, 1),
+        ("its error", vec![plain(403, r#"{"error":{"message":"denied"}}"#)], Unknown, 1),
+        ("its conflict", vec![plain(409, r#"{"error":{"code":409}}"#)], Unknown, 1),
+        ("one without a type", vec![no(400, "", "")], Unknown, 1),
+        ("it waited no longer", vec![invalid(408, "")], Unknown, 1),
         ("a redirect", vec![redirect], Unknown, 1),
     ]);
 }

@@ -368,6 +368,15 @@ fn a_refusal_brings_stripes_own_words() {
 }
 
 #[test]
+fn what_stripe_answered_is_in_no_debug() {
+    let body = r#"{"id":"tr_1","description":"MARKER7f3a"}"#;
+    let stripe = FakeStripe::scripted(vec![plain(200, body)]);
+    let answer = call(&stripe.base, persistence(), &transfer()).0.unwrap();
+    let shown = format!("{answer:?}");
+    assert!(shown.contains("200") && !shown.contains("MARKER7f3a"), "{shown}");
+}
+
+#[test]
 fn the_key_is_in_no_debug() {
     let shown = format!("{:?}", settings("http://127.0.0.1:1"));
     assert!(!shown.contains("sk_test"), "{shown}");

@@ -30,7 +30,7 @@ impl Request {
     pub(super) fn of(call: &Call) -> Self {
         let idempotency_key = match call.method {
             Method::Post => call.idempotency_key.clone().or_else(|| Some(unique())),
-            Method::Get | Method::Delete => None,
+            Method::Get => None,
         };
         Self { call: Arc::new(call.clone()), idempotency_key }
     }
@@ -114,7 +114,7 @@ impl Caller {
         };
         let body = match request.call.method {
             Method::Post => request.call.params.encoded(),
-            Method::Get | Method::Delete => String::new(),
+            Method::Get => String::new(),
         };
         let exchange = tokio::time::timeout(self.persistence.answer, exchange(prepared, body));
         exchange.await.unwrap_or_else(|_| {
@@ -128,7 +128,6 @@ impl Caller {
         let method = match method {
             Method::Post => actix_web::http::Method::POST,
             Method::Get => actix_web::http::Method::GET,
-            Method::Delete => actix_web::http::Method::DELETE,
         };
         if method != actix_web::http::Method::POST && !params.is_empty() {
             url = format!("{url}?{}", params.encoded());

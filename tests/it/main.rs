@@ -43,6 +43,8 @@ mod backfill;
 mod backfill_cli;
 /// Backfills of a sandbox in which much happens and goes wrong.
 mod backfill_sandbox;
+/// Backfills of which a part goes wrong.
+mod backfill_troubles;
 /// The change feed: polled, waited for, streamed.
 mod changes;
 /// Stripe's own libraries deliver to a running server.

@@ -337,14 +337,19 @@ fn a_key_that_may_not_list_accounts_fetches_the_events_all_the_same() {
 
 /// A server whose store last heard of Stripe so long ago, by these events.
 pub(crate) fn asleep_since(kept: &Kept, seconds: i64, events: &[Value]) -> TestApp {
+    heard_of(kept, "platform", now() - seconds, events)
+}
+
+/// A server whose store got these events from this source at this second.
+pub(crate) fn heard_of(kept: &Kept, source: &str, second: i64, events: &[Value]) -> TestApp {
     let mut app = start(kept);
     app.stop();
     let store = app.open();
-    let then = Timestamp((now() - seconds) * 1_000_000);
+    let then = Timestamp(second * 1_000_000);
     let old = |body: &Value| {
-        let body = with(body.clone(), "created", json!(now() - seconds - 60)).to_string();
+        let body = with(body.clone(), "created", json!(second - 60)).to_string();
         let event = wire::read(body.as_bytes(), then).unwrap();
-        incoming(event, body.as_bytes(), "platform", then, false)
+        incoming(event, body.as_bytes(), source, then, false)
     };
     actix_web::rt::System::new().block_on(async {
         store.commit(events.iter().map(old).collect()).await.unwrap();

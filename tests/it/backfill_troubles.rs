@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::backfill::{DAY, asleep_since, backfill, backfill_with, counts, start, told};
+use crate::backfill::{DAY, asleep_since, backfill, backfill_with, counts, heard_of, start, told};
 use crate::support::events::{account, application, of, payout, restricted, topup};
 use crate::support::kept::{Kept, PLATFORM, refusal};
 use crate::support::stripe::{Received, Reply};
@@ -179,4 +179,12 @@ fn a_date_that_is_ahead_of_time_moves_no_mark_ahead() {
     let report = backfill(&app);
     assert!(report["since"].as_i64().unwrap() <= now() - 3600, "{report}");
     assert_eq!(report["new"], 1, "{report}");
+}
+
+#[test]
+fn a_mark_ahead_of_our_clock_counts_for_nothing() {
+    let kept = Kept::start();
+    let noted = [topup("tu_1", "created", "pending")];
+    let app = heard_of(&kept, "backfill:complete", now() + DAY, &noted);
+    assert_eq!(backfill(&app)["since"], Value::Null);
 }

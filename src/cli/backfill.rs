@@ -90,14 +90,16 @@ fn counts(of: &Value) -> String {
 }
 
 fn lists_read(report: &Value) -> String {
-    let refetched = match number(report, "refetched") {
+    let also = |name: &str, what: &str| match number(report, name) {
         0 => String::new(),
-        objects => format!("; objects fetched anew: {objects}"),
+        count => format!("; {what}: {count}"),
     };
-    match number(report, "lists") {
-        1 => format!("one list{refetched}"),
-        lists => format!("{lists} lists{refetched}"),
-    }
+    let lists = match number(report, "lists") {
+        1 => "one list".to_owned(),
+        lists => format!("{lists} lists"),
+    };
+    let discovered = also("discovered", "accounts not heard of before");
+    format!("{lists}{discovered}{}", also("refetched", "objects fetched anew"))
 }
 
 fn number(of: &Value, name: &str) -> u64 {

@@ -15,6 +15,7 @@ pub mod rebuild;
 pub mod redrive;
 pub mod repair;
 pub mod replay;
+pub mod sandbox;
 pub mod serve;
 pub mod token;
 pub mod verify;
@@ -52,6 +53,7 @@ struct Arguments {
 enum Command {
     Serve(serve::Arguments),
     Demo(demo::Arguments),
+    Sandbox(sandbox::Arguments),
     History(history::Arguments),
     Replay(replay::Arguments),
     Redrive(redrive::Arguments),
@@ -93,6 +95,7 @@ pub fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::History(arguments) => history::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Redrive(arguments) => redrive::run(&arguments),

@@ -94,6 +94,8 @@ pub struct Report {
     /// Those that had an event in them, or were left.
     pub told: Vec<List>,
     pub total: Counts,
+    /// Accounts of which nothing was known.
+    pub discovered: u64,
     /// Objects that were fetched because events of them are gone for good.
     pub refetched: u64,
     pub warnings: Vec<String>,
@@ -138,6 +140,7 @@ impl Backfills {
             lists: 0,
             told: Vec::new(),
             total: Counts::default(),
+            discovered: 0,
             refetched: 0,
             warnings: Vec::new(),
         };

@@ -9,17 +9,21 @@ pub mod ambiguous;
 
 use std::time::Duration;
 
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use crate::domain::fold::State;
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::time::Timestamp;
 use crate::pipeline::commit::{CommitError, Committer};
 use crate::pipeline::receive::incoming;
-use crate::store::Receipt;
+use crate::store::{Object, Receipt, SharedStore};
 use crate::stripe::client::{Access, Answer, Call, CallError, path};
 use crate::stripe::wire::{self, Observation};
 
 const SOURCE: &str = "refetch";
+/// Accounts that are read at a time, Stripe's most.
+const PAGE: usize = 100;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RefetchError {
@@ -36,6 +40,19 @@ pub enum RefetchError {
     Commit(#[from] CommitError),
 }
 
+impl RefetchError {
+    /// Whether the same may do better later.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Call(CallError::NotDone { retry, .. }) => *retry,
+            Self::Call(CallError::Unknown { .. }) | Self::Commit(_) | Self::Unusable(_) => true,
+            Self::Call(CallError::Refused { .. })
+            | Self::Deleted { .. }
+            | Self::OtherMode { .. } => false,
+        }
+    }
+}
+
 #[derive(Clone)]
 pub struct Refetcher {
     access: Access,
@@ -43,9 +60,10 @@ pub struct Refetcher {
     clock: fn() -> Timestamp,
 }
 
-/// A fetched object, not yet kept.
+/// What a read of Stripe showed.
 struct Observed {
     answer: Answer,
+    /// The second to which what it shows is dated.
     created: u64,
 }
 
@@ -57,18 +75,42 @@ impl Refetcher {
     /// Fetches an object and keeps what was found. Returns once that is durable and applied.
     pub async fn refetch(&self, key: &ObjectKey) -> Result<Receipt, RefetchError> {
         let observed = self.observe(key).await?;
-        self.keep(key, observed).await
+        self.keep(key, &observed.answer.body, &observed).await
+    }
+
+    /// Keeps the accounts of a page of Stripe's list of them of which no report of their own is
+    /// known. Answers how many these were, and after which account the next page begins.
+    pub async fn fetch_unknown_accounts(
+        &self,
+        store: &SharedStore,
+        after: Option<&str>,
+    ) -> Result<(u64, Option<String>), RefetchError> {
+        let mut call = Call::get("/v1/accounts").with("limit", PAGE);
+        if let Some(after) = after {
+            call = call.with("starting_after", after);
+        }
+        let observed = self.read(&call).await?;
+        let (accounts, has_more) = wire::listed_objects(&observed.answer.body)
+            .ok_or(RefetchError::Unusable("it is no list"))?;
+        let mut new = 0;
+        for (id, account) in &accounts {
+            let key = ObjectKey::new(self.access.livemode, Kind::Account, None, id);
+            let known = store.object(&key).await.map_err(CommitError::from)?;
+            if !known.is_some_and(|known| is_told_of(&known)) {
+                self.keep(&key, account, &observed).await?;
+                new += 1;
+            }
+        }
+        let last = accounts.into_iter().next_back().filter(|_| has_more);
+        Ok((new, last.map(|(id, _)| id)))
     }
 
     async fn observe(&self, key: &ObjectKey) -> Result<Observed, RefetchError> {
         if key.livemode != self.access.livemode {
             return Err(RefetchError::OtherMode { key_livemode: self.access.livemode });
         }
-        let asked = Instant::now();
-        let answer = self.access.stripe.call(&call(key)).await?;
-        let date = answer.date.ok_or(RefetchError::Unusable("it has no Date"))?;
-        let created = last_second_before(date, asked.elapsed());
-        let object = wire::fetched(&answer.body)
+        let observed = self.read(&call(key)).await?;
+        let object = wire::fetched(&observed.answer.body)
             .ok_or(RefetchError::Unusable("it is no object of Stripe's"))?;
         if object.deleted {
             return Err(RefetchError::Deleted { kind: key.kind.word(), id: key.id.clone() });
@@ -76,17 +118,30 @@ impl Refetcher {
         if object.id != key.id {
             return Err(RefetchError::Unusable("it is another object"));
         }
+        Ok(observed)
+    }
+
+    async fn read(&self, call: &Call) -> Result<Observed, RefetchError> {
+        let asked = Instant::now();
+        let answer = self.access.stripe.call(call).await?;
+        let date = answer.date.ok_or(RefetchError::Unusable("it has no Date"))?;
+        let created = last_second_before(date, asked.elapsed());
         Ok(Observed { answer, created })
     }
 
-    async fn keep(&self, key: &ObjectKey, observed: Observed) -> Result<Receipt, RefetchError> {
+    async fn keep(
+        &self,
+        key: &ObjectKey,
+        object: &RawValue,
+        observed: &Observed,
+    ) -> Result<Receipt, RefetchError> {
         let Observed { answer, created } = observed;
         let id = unique_id();
         let body = wire::observation(Observation {
             id: &id,
             key,
-            object: &answer.body,
-            created,
+            object,
+            created: *created,
             api_version: &self.access.version,
             request_id: answer.request_id.as_deref(),
         });
@@ -104,6 +159,14 @@ impl Refetcher {
             "fetched an object anew"
         );
         Ok(receipt)
+    }
+}
+
+/// Events of its capabilities say too little about an account.
+fn is_told_of(account: &Object) -> bool {
+    match &account.progress.state {
+        State::Account(account) => account.profile.is_some() || account.deauthorized,
+        State::Topup(_) | State::Transfer(_) | State::Payout(_) | State::Balance(_) => true,
     }
 }
 

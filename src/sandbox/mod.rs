@@ -1,11 +1,22 @@
-//! A stand-in for Stripe: so far, one that tells stories.
+//! A stand-in for Stripe: one that serves the part of its API that payouts need, and one that
+//! tells stories.
 //!
-//! A [`story`] is a text that a person can read; told, it becomes the events that Stripe would
-//! send, made from the bundled fixtures. The demo and the tests run on it.
+//! The [`world`] is the state: accounts, money, events, and time that can be advanced. [`api`]
+//! is the calls that change it, and what can be made to go wrong with them; the [`server`] serves
+//! them, the hosted onboarding, and the webhooks. A [`story`] is a text that a person can read;
+//! told, it becomes the events that Stripe would send, made from the bundled fixtures.
 //!
 //! **Never in here:** anything of the service itself; what comes out is bytes for its front door.
 
+pub mod api;
+pub mod form;
+pub mod server;
+pub mod shapes;
 pub mod story;
+pub mod world;
+
+#[cfg(test)]
+mod tests;
 
 use include_dir::{Dir, include_dir};
 

@@ -27,7 +27,7 @@ use crate::domain::time::Timestamp;
 use account::{capability, snapshot};
 pub use evidence::OPERATION;
 use evidence::evidence;
-pub use listed::{Listed, ListedEvent, listed_events};
+pub use listed::{Listed, ListedEvent, listed_events, listed_objects};
 pub use made::{Fetched, Note, Observation, fetched, note, observation};
 use money::{balance, payout, topup, transfer};
 use raw::{

@@ -103,6 +103,21 @@ fn a_delivery_of_a_fetched_event_is_a_duplicate_and_no_other_content() {
     assert_eq!(event["flags"], json!([]));
 }
 
+/// Stripe lists an event as it was rendered for the account, and delivers it as it was rendered for
+/// the endpoint.
+#[test]
+fn what_is_listed_in_another_version_than_delivered_is_no_other_content() {
+    let kept = Kept::start();
+    let app = start(&kept);
+    let delivered = topup("tu_1", "created", "pending");
+    app.apply(&delivered);
+    let listed = with(delivered, "api_version", json!("2020-08-27"));
+    kept.happens(&listed);
+    assert_eq!(counts(&backfill(&app)), [1, 0, 1]);
+    let event = app.read(&format!("/v1/events/{}", listed["id"].as_str().unwrap()));
+    assert_eq!((&event["flags"], &event["source"]), (&json!([]), &json!("platform")));
+}
+
 #[test]
 fn the_next_backfill_reads_back_to_an_hour_before_the_last_complete_one() {
     let kept = Kept::start();
@@ -289,6 +304,35 @@ fn an_account_that_was_not_known_before_is_read_as_far_back_as_stripe_goes() {
     };
     assert!(last_of("acct_old").is_some());
     assert_eq!(last_of("acct_new"), None);
+}
+
+#[test]
+fn accounts_of_which_nothing_ever_arrived_are_found() {
+    let kept = Kept::start();
+    let app = start(&kept);
+    app.apply(&restricted("acct_0"));
+    for n in 0..120 {
+        kept.connects(&account(&format!("acct_{n}"))["data"]["object"]);
+    }
+    kept.happens(&of("acct_119", payout("po_1", "paid", "paid")));
+    let report = backfill(&app);
+    assert_eq!((&report["discovered"], &report["lists"]), (&json!(119), &json!(121)));
+    assert_eq!(app.read("/v1/accounts/acct_119")["status"], "complete");
+    assert_eq!(app.read("/v1/payouts/po_1?account=acct_119")["status"], "paid");
+    assert_eq!(app.read("/v1/accounts/acct_0")["status"], "restricted", "it was known");
+    assert_eq!(backfill(&app)["discovered"], 0);
+}
+
+#[test]
+fn a_key_that_may_not_list_accounts_fetches_the_events_all_the_same() {
+    let kept = Kept::start();
+    let app = start(&kept);
+    kept.happens(&topup("tu_1", "created", "pending"));
+    kept.has_trouble_after_the_first([refusal(403, "", "")]);
+    let report = backfill(&app);
+    assert_eq!(counts(&report), [1, 1, 0]);
+    let warning = report["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("accounts were not all listed"), "{warning}");
 }
 
 /// A server whose store last heard of Stripe so long ago, by these events.

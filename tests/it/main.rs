@@ -33,6 +33,8 @@ mod auth;
 mod backfill;
 /// `bursar backfill`, and what the real binary says of a key.
 mod backfill_cli;
+/// Backfills of a sandbox in which much happens and goes wrong.
+mod backfill_sandbox;
 /// The change feed: polled, waited for, streamed.
 mod changes;
 /// Stripe's own libraries deliver to a running server.

@@ -17,6 +17,7 @@ pub fn backfill(report: &Report) -> Value {
         lists,
         told,
         total,
+        discovered,
         refetched,
         warnings,
     } = report;
@@ -40,6 +41,7 @@ pub fn backfill(report: &Report) -> Value {
         "new": total.new,
         "known": total.known,
         "parked": total.parked,
+        "discovered": discovered,
         "refetched": refetched,
         "warnings": warnings,
         "accounts": told.iter().map(list).collect::<Vec<_>>(),

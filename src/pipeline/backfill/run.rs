@@ -9,7 +9,8 @@ use crate::pipeline::backfill::mark::{self, Mark};
 use crate::pipeline::backfill::walk::{Halt, Walk, commit};
 use crate::pipeline::backfill::{Backfills, Counts, List, Report, Stage, Works};
 use crate::pipeline::portable::to_rfc3339;
-use crate::store::{Object, ObjectFilter, Slice, StoreError};
+use crate::pipeline::refetch::RefetchError;
+use crate::store::{Object, ObjectFilter, Slice};
 
 /// Read once more before the last complete run had begun: an event may be listed a while after the
 /// second that it names.
@@ -23,12 +24,6 @@ pub(super) struct Run<'a> {
     works: &'a Works,
     backfills: &'a Backfills,
     id: String,
-}
-
-impl From<StoreError> for Halt {
-    fn from(error: StoreError) -> Self {
-        Self::All(error.to_string())
-    }
 }
 
 impl<'a> Run<'a> {
@@ -65,6 +60,7 @@ impl<'a> Run<'a> {
         let moment = self.platform(since).await?;
         let begun = mark::begun(moment, livemode, (self.works.clock)());
         commit(self.works, begun.into_iter().collect()).await?;
+        self.discover().await?;
         let looked_at = if full { 0 } else { mark.looked_at };
         self.each(Kind::Account, ObjectFilter::default(), async |account| {
             let is_known = account.first_seen <= looked_at;
@@ -95,6 +91,42 @@ impl<'a> Run<'a> {
         // second.
         let second = began.map_or(asked.signed_seconds(), Timestamp::signed_seconds);
         Ok(Timestamp(second * 1_000_000 + asked.0.rem_euclid(1_000_000)))
+    }
+
+    /// Accounts of which no event ever arrived. A key may not have the permission to list them;
+    /// those that are known are enough to go on.
+    async fn discover(&self) -> Result<(), Halt> {
+        let Err(error) = self.list_accounts().await else { return Ok(()) };
+        let warning = format!("Stripe's accounts were not all listed: {error}");
+        if error.may_pass() {
+            return Err(Halt::All(warning));
+        }
+        self.note(|report| report.warnings.push(warning));
+        Ok(())
+    }
+
+    async fn list_accounts(&self) -> Result<(), RefetchError> {
+        let Works { refetcher, store, pace, .. } = self.works;
+        let (mut after, mut failures) = (None::<String>, 0);
+        loop {
+            tokio::time::sleep(pace.between_reads).await;
+            match refetcher.fetch_unknown_accounts(store, after.as_deref()).await {
+                Ok((new, next)) => {
+                    self.note(|report| report.discovered += new);
+                    failures = 0;
+                    after = next;
+                    if after.is_none() {
+                        return Ok(());
+                    }
+                }
+                Err(error) => {
+                    failures += 1;
+                    let wait = pace.wait_after(failures).filter(|_| error.may_pass());
+                    let Some(wait) = wait else { return Err(error) };
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
     }
 
     async fn account(&self, account: &Object, since: Option<u64>) -> Result<(), Halt> {
@@ -204,14 +236,16 @@ impl<'a> Run<'a> {
     /// What the note of a complete run says beside the moment.
     fn told(&self) -> serde_json::Value {
         let report = self.backfills.report(&self.id);
-        let Some(Report { id, by, full, lists, total, refetched, warnings, .. }) = report else {
+        let Some(Report { id, by, full, lists, total, discovered, refetched, warnings, .. }) =
+            report
+        else {
             return json!({ "object": "bursar.backfill" });
         };
         let Counts { fetched, new, known, parked } = total;
         json!({
             "object": "bursar.backfill", "id": id, "by": by, "full": full, "lists": lists,
             "fetched": fetched, "new": new, "known": known, "parked": parked,
-            "refetched": refetched, "warnings": warnings,
+            "discovered": discovered, "refetched": refetched, "warnings": warnings,
         })
     }
 }

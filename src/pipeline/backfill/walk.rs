@@ -34,7 +34,7 @@ pub(super) struct Walk<'a> {
 
 /// Where the next page begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum From {
+enum Start {
     Newest,
     /// After this event, which is the last of the page before.
     After {
@@ -51,14 +51,14 @@ impl Walk<'_> {
         &self,
         mut noted: impl FnMut(Counts, Option<Timestamp>),
     ) -> Result<(), Halt> {
-        let mut from = From::Newest;
+        let mut from = Start::Newest;
         loop {
             let answer =
                 match self.works.pace.read(&*self.works.access.stripe, &self.page(&from)).await {
                     Ok(answer) => answer,
                     Err(error) => match (from, is_gone(&error)) {
-                        (From::After { created, .. }, true) => {
-                            from = From::Until(created);
+                        (Start::After { created, .. }, true) => {
+                            from = Start::Until(created);
                             continue;
                         }
                         _ => return Err(halt(&error)),
@@ -71,11 +71,11 @@ impl Walk<'_> {
             let Some(last) = events.into_iter().next_back().filter(|_| has_more) else {
                 return Ok(());
             };
-            from = From::After { id: last.id, created: last.created };
+            from = Start::After { id: last.id, created: last.created };
         }
     }
 
-    fn page(&self, from: &From) -> Call {
+    fn page(&self, from: &Start) -> Call {
         let mut call = Call::get("/v1/events").on_behalf_of(self.account).with("limit", PAGE);
         for event_type in listed_types() {
             call = call.with("types[]", event_type);
@@ -84,9 +84,9 @@ impl Walk<'_> {
             call = call.with("created[gte]", since);
         }
         match from {
-            From::Newest => call,
-            From::After { id, .. } => call.with("starting_after", id),
-            From::Until(second) => call.with("created[lte]", second),
+            Start::Newest => call,
+            Start::After { id, .. } => call.with("starting_after", id),
+            Start::Until(second) => call.with("created[lte]", second),
         }
     }
 
@@ -95,8 +95,16 @@ impl Walk<'_> {
         let mut counts = Counts::default();
         let oldest_first: Vec<&ListedEvent> = events.iter().rev().collect();
         for chunk in oldest_first.chunks(CHUNK) {
-            let now = (self.works.clock)();
-            let batch = chunk.iter().filter_map(|event| self.incoming(event, now)).collect();
+            let mut batch = Vec::with_capacity(chunk.len());
+            for incoming in chunk.iter().filter_map(|event| self.incoming(event)) {
+                // What Stripe lists can be in another version of the API than what it delivered:
+                // the committer would take that for another content.
+                if self.is_known(&incoming).await? {
+                    counts.count(Outcome::Duplicate);
+                } else {
+                    batch.push(incoming);
+                }
+            }
             for receipt in commit(self.works, batch).await? {
                 counts.count(receipt.outcome);
             }
@@ -104,8 +112,12 @@ impl Walk<'_> {
         Ok(counts)
     }
 
-    fn incoming(&self, listed: &ListedEvent, now: Timestamp) -> Option<Incoming> {
-        let body = listed.body.as_bytes();
+    async fn is_known(&self, incoming: &Incoming) -> Result<bool, Halt> {
+        Ok(self.works.store.event(incoming.livemode, &incoming.event.id).await?.is_some())
+    }
+
+    fn incoming(&self, listed: &ListedEvent) -> Option<Incoming> {
+        let (body, now) = (listed.body.as_bytes(), (self.works.clock)());
         match read(body, now) {
             Ok(event) => Some(incoming(event, body, mark::SOURCE, now, self.works.access.livemode)),
             Err(error) => {
@@ -145,9 +157,18 @@ fn halt(error: &CallError) -> Halt {
     }
 }
 
+impl From<StoreError> for Halt {
+    fn from(error: StoreError) -> Self {
+        Self::All(error.to_string())
+    }
+}
+
 /// Hands events to the committer. Deliveries go first: when there is no room, these wait.
 pub(super) async fn commit(works: &Works, batch: Vec<Incoming>) -> Result<Vec<Receipt>, Halt> {
     let mut failures = 0;
+    if batch.is_empty() {
+        return Ok(Vec::new());
+    }
     loop {
         let error = match works.committer.commit(batch.clone()).await {
             Ok(receipts) => return Ok(receipts),

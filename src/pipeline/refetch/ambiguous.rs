@@ -10,7 +10,6 @@ use crate::domain::time::Timestamp;
 use crate::pipeline::pace::Pace;
 use crate::pipeline::refetch::{RefetchError, Refetcher};
 use crate::store::{Object, ObjectFilter, SharedStore, Slice, StoreError};
-use crate::stripe::client::CallError;
 
 /// Objects or changes that are read at a time.
 const PAGE: usize = 200;
@@ -111,7 +110,8 @@ impl Watch {
             let object = self.store.object(&key).await?;
             let Some(object) = object.filter(|object| object.progress.ambiguous) else { continue };
             let settled = object.progress.newest + SETTLING_SECONDS;
-            if now < settled {
+            // Stripe's clock may be far from ours; then only its answer tells.
+            if (object.progress.newest..settled).contains(&now) {
                 self.due.insert(key, (settled, tried));
                 continue;
             }
@@ -128,13 +128,14 @@ impl Watch {
             Ok(observed) if observed.created <= newest => {
                 RefetchError::Unusable("it came too early")
             }
-            Ok(observed) => match self.refetcher.keep(&key, observed).await {
+            Ok(observed) => match self.refetcher.keep(&key, &observed.answer.body, &observed).await
+            {
                 Ok(_) => return,
                 Err(error) => error,
             },
             Err(error) => error,
         };
-        let wait = self.pace.wait_after(tried).filter(|_| may_do_better(&error));
+        let wait = self.pace.wait_after(tried).filter(|_| error.may_pass());
         let Some(wait) = wait else {
             tracing::warn!(object.id = %key.id, %error, "an ambiguous object could not be fetched");
             return;
@@ -149,16 +150,4 @@ impl Watch {
 fn is_open(object: &Object) -> bool {
     let Object { key, progress, .. } = object;
     key.kind == Kind::Account || progress.newest == progress.as_of.created
-}
-
-fn may_do_better(error: &RefetchError) -> bool {
-    match error {
-        RefetchError::Call(CallError::NotDone { retry, .. }) => *retry,
-        RefetchError::Call(CallError::Unknown { .. })
-        | RefetchError::Commit(_)
-        | RefetchError::Unusable(_) => true,
-        RefetchError::Call(CallError::Refused { .. })
-        | RefetchError::Deleted { .. }
-        | RefetchError::OtherMode { .. } => false,
-    }
 }

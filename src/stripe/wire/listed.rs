@@ -1,4 +1,4 @@
-//! A page of `GET /v1/events`.
+//! Pages of Stripe's lists.
 
 use std::borrow::Cow;
 use std::fmt::Formatter;
@@ -7,9 +7,10 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::stripe::wire::made::fetched;
 use crate::stripe::wire::raw::{Map, Raw, lenient, non_empty, raw_fields};
 
-/// Newest first, as Stripe gives them.
+/// A page of `GET /v1/events`: newest first, as Stripe gives them.
 #[derive(Debug)]
 pub struct Listed {
     pub events: Vec<ListedEvent>,
@@ -56,6 +57,14 @@ pub fn listed_events(page: &RawValue, account: Option<&str>) -> Option<Listed> {
     };
     let events: Option<Vec<ListedEvent>> = data.into_iter().map(event).collect();
     Some(Listed { events: events?, has_more })
+}
+
+/// A page of objects, each with its id, and whether there are more. `None` when it is no such list.
+pub fn listed_objects(page: &RawValue) -> Option<(Vec<(String, &RawValue)>, bool)> {
+    let Map(Page { data, has_more }) = lenient(Some(page))?;
+    let named = |raw| Some((fetched(raw)?.id, raw)).filter(|(id, _)| !id.is_empty());
+    let objects: Option<Vec<_>> = data.into_iter().map(named).collect();
+    Some((objects?, has_more))
 }
 
 /// The members of an object in their order.
@@ -131,6 +140,20 @@ mod tests {
             let listed = page(&format!(r#"{{"data":[{event}]}}"#), Some("acct_1")).unwrap();
             assert_eq!(listed.events[0].body, expected);
         }
+    }
+
+    #[test]
+    fn objects_are_taken_with_their_ids() {
+        let page = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+        let two = page(r#"{"data":[{"id":"acct_1"},{"id":"acct_2","x":5}],"has_more":true}"#);
+        let (objects, has_more) = listed_objects(&two).unwrap();
+        let objects: Vec<_> = objects.iter().map(|(id, raw)| (id.as_str(), raw.get())).collect();
+        assert_eq!(
+            objects,
+            [("acct_1", r#"{"id":"acct_1"}"#), ("acct_2", r#"{"id":"acct_2","x":5}"#)]
+        );
+        assert!(has_more);
+        assert!(listed_objects(&page(r#"{"data":[{"object":"account"}]}"#)).is_none());
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(crate) struct Kept {
 struct State {
     /// Newest first, by whose they are; `None` is the platform.
     lists: BTreeMap<Option<String>, Vec<Value>>,
+    /// The connected accounts, as they are now.
+    accounts: Vec<Value>,
     /// By whose they are and path.
     objects: BTreeMap<(Option<String>, String), Reply>,
     /// What the next requests get; `None` is what they ask for.
@@ -54,6 +56,11 @@ impl Kept {
         let created = |event: &Value| event["created"].as_i64().unwrap();
         let place = list.iter().position(|known| created(known) <= created(&event));
         list.insert(place.unwrap_or(list.len()), event);
+    }
+
+    /// A connected account of which Stripe may have reported nothing.
+    pub(crate) fn connects(&self, account: &Value) {
+        self.state().accounts.push(account.clone());
     }
 
     pub(crate) fn holds(&self, owner: Option<&str>, path: &str, object: &Value) {
@@ -108,7 +115,8 @@ impl State {
             return refusal.clone();
         }
         let reply = match request.path.as_str() {
-            "/v1/events" => self.list(owner.as_ref(), request),
+            "/v1/events" => self.events(owner.as_ref(), request),
+            "/v1/accounts" => page_of(&self.accounts, |_| true, request),
             path => {
                 let object = self.objects.get(&(owner, path.to_owned()));
                 object.cloned().unwrap_or_else(|| refusal(404, "resource_missing", "id"))
@@ -121,32 +129,38 @@ impl State {
         }
     }
 
-    fn list(&self, owner: Option<&String>, request: &Received) -> Reply {
+    fn events(&self, owner: Option<&String>, request: &Received) -> Reply {
         let number = |name: &str| request.param(name).map(|text| text.parse::<i64>().unwrap());
-        let limit = number("limit").unwrap_or(10).try_into().unwrap();
+        let (least, most) = (number("created[gte]"), number("created[lte]"));
         let types: Vec<&str> =
             request.params.iter().filter(|p| p.0 == "types[]").map(|p| p.1.as_str()).collect();
         assert!((1..=20).contains(&types.len()), "{types:?}");
-        let all = self.lists.get(&owner.cloned()).map_or(&[][..], Vec::as_slice);
-        let start = match request.param("starting_after") {
-            None => 0,
-            Some(id) => match all.iter().position(|event| event["id"] == id) {
-                Some(place) => place + 1,
-                None => return refusal(400, "resource_missing", "starting_after"),
-            },
+        let matches = |event: &Value| {
+            let created = event["created"].as_i64().unwrap();
+            types.contains(&event["type"].as_str().unwrap())
+                && least.is_none_or(|least| created >= least)
+                && most.is_none_or(|most| created <= most)
         };
-        let created = |event: &Value| event["created"].as_i64().unwrap();
-        let matching: Vec<&Value> = all[start..]
-            .iter()
-            .filter(|event| types.contains(&event["type"].as_str().unwrap()))
-            .filter(|event| number("created[gte]").is_none_or(|least| created(event) >= least))
-            .filter(|event| number("created[lte]").is_none_or(|most| created(event) <= most))
-            .collect();
-        let page: Vec<&&Value> = matching.iter().take(limit).collect();
-        let has_more = matching.len() > limit;
-        Reply::json(
-            200,
-            &json!({ "object": "list", "data": page, "has_more": has_more, "url": "/v1/events" }),
-        )
+        let all = self.lists.get(&owner.cloned()).map_or(&[][..], Vec::as_slice);
+        page_of(all, matches, request)
     }
+}
+
+fn page_of(all: &[Value], matches: impl Fn(&Value) -> bool, request: &Received) -> Reply {
+    let limit = request.param("limit").map_or(10, |limit| limit.parse().unwrap());
+    assert!(limit <= 100, "Stripe's most");
+    let start = match request.param("starting_after") {
+        None => 0,
+        Some(id) => match all.iter().position(|item| item["id"] == id) {
+            Some(place) => place + 1,
+            None => return refusal(400, "resource_missing", "starting_after"),
+        },
+    };
+    let matching: Vec<&Value> = all[start..].iter().filter(|item| matches(item)).collect();
+    let page: Vec<&&Value> = matching.iter().take(limit).collect();
+    let has_more = matching.len() > limit;
+    Reply::json(
+        200,
+        &json!({ "object": "list", "data": page, "has_more": has_more, "url": request.path }),
+    )
 }

@@ -139,6 +139,6 @@ fn object_row(calls: usize) -> Result<(), Error> {
 }
 
 fn view_account(calls: usize) -> Result<(), Error> {
-    repeat(&samples::objects()?, calls, |object| serde_json::to_vec(&view::object(object)));
+    repeat(&samples::objects()?, calls, |object| view::object(object).into_json());
     Ok(())
 }

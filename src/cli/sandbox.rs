@@ -58,8 +58,19 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let options = options(arguments)?;
     let endpoints = options.endpoints.clone();
     let running = start(listener, options).map_err(|error| Failure::Failed(error.to_string()))?;
-    invite(&running, &endpoints);
-    block_on(serve::stop_signal());
+    block_on(async {
+        let stop = std::pin::pin!(serve::stop_signal());
+        let invited = async {
+            invite(&running, &endpoints);
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            // Who has read that Ctrl-C ends it may press it.
+            biased;
+            () = stop => {}
+            () = invited => {}
+        }
+    });
     running.stop().map_err(|error| Failure::Failed(error.to_string()))
 }
 

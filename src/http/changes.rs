@@ -18,7 +18,7 @@ use crate::http::connection::{Conduct, UnderWay};
 use crate::http::error::ApiError;
 use crate::http::query::{self, Query};
 use crate::http::{Handles, view};
-use crate::store::{ChangePage, ChangeRecord, Feed, SharedStore, StoreError};
+use crate::store::{ChangePage, Feed, SharedStore, StoreError};
 
 /// The longest wait for an entry, in seconds.
 const LONGEST_WAIT: u64 = 60;
@@ -168,10 +168,12 @@ impl Streaming {
     }
 
     fn events(&self, page: &ChangePage) -> Bytes {
-        let event = |change: &ChangeRecord| {
+        let mut events = Vec::new();
+        for change in &page.items {
+            let head = format!("id: {}\nevent: change\ndata: ", change.sequence);
             let told = view::streamed_change(change, &self.epoch);
-            format!("id: {}\nevent: change\ndata: {told}\n\n", change.sequence)
-        };
-        page.items.iter().map(event).collect::<Vec<String>>().concat().into()
+            events.extend([head.as_bytes(), &told, b"\n\n"].concat());
+        }
+        events.into()
     }
 }

@@ -147,7 +147,7 @@ async fn one(
     let query = Query::of(request, names_owner(kind, &["livemode"], &["account", "livemode"]))?;
     let key = key(&query, handles, kind, id)?;
     match handles.store.object(&key).await? {
-        Some(object) => respond(request, &view::object(&object)),
+        Some(object) => Ok(respond_json(request, view::object(&object).into_json())),
         None => Err(unknown(&key)),
     }
 }
@@ -259,9 +259,12 @@ pub(super) fn respond(
     request: &HttpRequest,
     body: &impl Serialize,
 ) -> Result<HttpResponse, ApiError> {
-    let body =
-        serde_json::to_string(body).map_err(|error| StoreError::Damaged(error.to_string()))?;
-    let etag = format!("\"{:08x}-{:x}\"", crc32c::crc32c(body.as_bytes()), body.len());
+    let body = serde_json::to_vec(body).map_err(|error| StoreError::Damaged(error.to_string()))?;
+    Ok(respond_json(request, body))
+}
+
+fn respond_json(request: &HttpRequest, body: Vec<u8>) -> HttpResponse {
+    let etag = format!("\"{:08x}-{:x}\"", crc32c::crc32c(&body), body.len());
     let known = request.headers().get_all(header::IF_NONE_MATCH).any(|known| {
         let mut tags = known.to_str().unwrap_or_default().split(',').map(str::trim);
         tags.any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
@@ -270,7 +273,7 @@ pub(super) fn respond(
     response.insert_header((header::ETAG, etag));
     response.insert_header((header::CACHE_CONTROL, "no-cache"));
     if known {
-        return Ok(response.finish());
+        return response.finish();
     }
-    Ok(response.content_type("application/json").body(body))
+    response.content_type("application/json").body(body)
 }

@@ -4,15 +4,14 @@
 //! `changes` and Stripe's own raw fields all come from one place.
 
 mod backfill;
+mod fields;
 mod operation;
 
 use std::collections::BTreeMap;
 
 pub use backfill::{backfill, backfill_list};
 pub use operation::{error as operation_error, operation, reasons};
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
-use serde_json::value::{RawValue, to_raw_value};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::Json;
@@ -32,44 +31,7 @@ use crate::http::cursor;
 use crate::pipeline::history::Told;
 use crate::pipeline::portable::to_rfc3339;
 use crate::store::{ChangePage, ChangeRecord, EventRecord, Object, Receipt, Summary};
-
-/// A JSON object whose fields keep their order.
-pub struct Fields(Vec<(String, Box<RawValue>)>);
-
-impl Serialize for Fields {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in &self.0 {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
-}
-
-impl Fields {
-    fn new() -> Self {
-        Self(Vec::with_capacity(24))
-    }
-
-    fn put(&mut self, name: &str, value: impl Serialize) -> &mut Self {
-        self.0.push((name.to_owned(), raw(value)));
-        self
-    }
-
-    /// JSON as Stripe gave it.
-    fn put_json(&mut self, name: &str, value: Option<&Json>) -> &mut Self {
-        let value = value.and_then(|json| RawValue::from_string(json.0.clone()).ok());
-        self.put(name, value)
-    }
-
-    fn get(&self, name: &str) -> Option<&RawValue> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
-    }
-}
-
-fn raw(value: impl Serialize) -> Box<RawValue> {
-    to_raw_value(&value).unwrap_or_else(|_| RawValue::NULL.to_owned())
-}
+pub use fields::Fields;
 
 pub fn object(object: &Object) -> Fields {
     let progress = &object.progress;
@@ -88,15 +50,12 @@ pub fn object(object: &Object) -> Fields {
     if progress.ambiguous {
         fields.put("ambiguous", true);
     }
-    fields.put(
-        "as_of",
-        json!({
-            "event_id": progress.as_of.event_id,
-            "created": progress.as_of.created,
-            "recorded_at": to_rfc3339(progress.as_of.recorded_at),
-        }),
-    );
-    fields.put("version", object.version);
+    let mut as_of = Fields::new();
+    as_of
+        .put("event_id", &progress.as_of.event_id)
+        .put("created", progress.as_of.created)
+        .put("recorded_at", to_rfc3339(progress.as_of.recorded_at));
+    fields.put_fields("as_of", Some(as_of)).put("version", object.version);
     fields
 }
 
@@ -125,7 +84,10 @@ fn of_account(account: &Account, fields: &mut Fields) {
         .put("blockers", facts.map(Facts::blockers))
         .put("deadline", facts.and_then(|facts| facts.current_deadline))
         .put_json("requirements", profile.and_then(|profile| profile.requirements.as_ref()))
-        .put("capabilities", profile.and_then(|profile| profile.capabilities.as_ref()).map(words))
+        .put_fields(
+            "capabilities",
+            profile.and_then(|profile| profile.capabilities.as_ref()).map(words),
+        )
         .put_json("controller", profile.and_then(|profile| profile.controller.as_ref()))
         .put("country", profile.and_then(|profile| profile.country.as_ref()))
         .put("default_currency", profile.and_then(|profile| profile.default_currency.as_ref()))
@@ -136,7 +98,7 @@ fn of_account(account: &Account, fields: &mut Fields) {
 fn words(capabilities: &BTreeMap<String, Json>) -> Fields {
     let mut fields = Fields::new();
     for (name, status) in capabilities {
-        fields.put_json(name, Some(status));
+        fields.put_json(name.clone(), Some(status));
     }
     fields
 }
@@ -203,7 +165,7 @@ pub fn history_entry(told: &Told) -> Fields {
     fields
         .put("status_before", before.as_ref().and_then(|entry| entry.state.status()))
         .put("status_after", after.state.status())
-        .put("changes", changes(before.as_ref(), after));
+        .put_fields("changes", Some(changes(before.as_ref(), after)));
     fields
 }
 
@@ -217,15 +179,17 @@ fn changes(before: Option<&Entry>, after: &Entry) -> Fields {
     };
     let was = before.map(shown);
     let mut changes = Fields::new();
-    for (name, now) in shown(after).0 {
-        let then = was.as_ref().and_then(|was| was.get(&name));
-        let null_or_false = matches!(now.get(), "null" | "false");
+    for (name, now) in shown(after).iter() {
+        let then = was.as_ref().and_then(|was| was.get(name));
         let differs = match then {
-            Some(then) => then.get() != now.get(),
-            None => !null_or_false || name == "payable",
+            Some(then) => then != now,
+            None => !matches!(now, b"null" | b"false") || name == "payable",
         };
         if differs {
-            changes.put(&name, (then, now));
+            let then = then.unwrap_or(b"null");
+            changes.value(name.clone(), |text| {
+                text.extend([b"[".as_slice(), then, b",", now, b"]"].concat());
+            });
         }
     }
     changes
@@ -295,10 +259,10 @@ fn change(entry: &ChangeRecord) -> Fields {
 }
 
 /// An entry as a stream tells it, where each stands alone.
-pub fn streamed_change(entry: &ChangeRecord, epoch: &str) -> Box<RawValue> {
+pub fn streamed_change(entry: &ChangeRecord, epoch: &str) -> Vec<u8> {
     let mut fields = change(entry);
     fields.put("epoch", epoch);
-    raw(fields)
+    fields.into_json()
 }
 
 /// A part of the change feed.

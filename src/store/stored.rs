@@ -5,7 +5,7 @@ use crate::domain::id::ObjectKey;
 use crate::domain::operation::Operation;
 use crate::domain::time::Timestamp;
 use crate::store::journal::JournalReader;
-use crate::store::record::Record;
+use crate::store::record::{Record, RecordKind};
 use crate::store::views::{StoredEvent, Views};
 use crate::store::{EventRecord, Rules, StoreError};
 
@@ -27,6 +27,27 @@ impl Header {
             recorded_at: Timestamp(record.recorded_at),
             source: record.source.clone(),
         }
+    }
+}
+
+/// What a record tells.
+#[expect(clippy::large_enum_variant, reason = "nearly all records are events")]
+pub(super) enum Told {
+    Event(Event),
+    ConflictingRedelivery,
+    Redrive,
+    Operation(Box<Operation>),
+}
+
+impl Told {
+    pub(super) fn by(record: &Record, rules: &dyn Rules) -> Result<Self, StoreError> {
+        Ok(match record.kind {
+            RecordKind::Event => Self::Event(stored_event(rules, record)?),
+            RecordKind::ParkedEvent => Self::Event(still_parked(stored_event(rules, record)?)),
+            RecordKind::ConflictingRedelivery => Self::ConflictingRedelivery,
+            RecordKind::Redrive => Self::Redrive,
+            RecordKind::Operation => Self::Operation(Box::new(stored_operation(record)?)),
+        })
     }
 }
 
@@ -52,7 +73,7 @@ pub(super) fn stored_event(rules: &dyn Rules, record: &Record) -> Result<Event, 
 }
 
 /// An operation as a record of the journal has it.
-pub(super) fn stored_operation(record: &Record) -> Result<Operation, StoreError> {
+fn stored_operation(record: &Record) -> Result<Operation, StoreError> {
     let damaged = |why: String| {
         StoreError::Damaged(format!(
             "operation {} (record {}): {why}",
@@ -74,7 +95,7 @@ pub(super) fn in_partition(event: Event, livemode: bool) -> Event {
 }
 
 /// Keeps an event parked that could be used by now: a redrive has to say so.
-pub(super) fn still_parked(event: Event) -> Event {
+fn still_parked(event: Event) -> Event {
     match event.reading {
         Reading::Parked { .. } => event,
         Reading::Report { .. } | Reading::Ignored => {

@@ -15,10 +15,8 @@ use crate::domain::fold::{self, Progress};
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::time::Timestamp;
 use crate::store::journal::{JournalReader, Position};
-use crate::store::record::{Record, RecordKind};
-use crate::store::stored::{
-    Header, report, still_parked, stored_event, stored_operation, stored_record, stored_report,
-};
+use crate::store::record::Record;
+use crate::store::stored::{Header, Told, report, stored_event, stored_record, stored_report};
 use crate::store::views::pending::Pending;
 use crate::store::views::{
     Applied, Layer, Redriven, StoredChange, StoredEvent, StoredObject, Views,
@@ -59,29 +57,29 @@ impl<'a> Update<'a> {
         Self { views, journal, rules, pending: Pending::default(), reports: BTreeMap::new() }
     }
 
-    /// Folds a record read back from the journal.
-    pub(super) fn record(&mut self, position: Position, record: &Record) -> Result<(), StoreError> {
-        match record.kind {
-            RecordKind::Event => {
-                let event = stored_event(self.rules, record)?;
+    /// Folds a record read back from the journal, which tells this.
+    pub(super) fn record(
+        &mut self,
+        position: Position,
+        record: &Record,
+        told: Told,
+    ) -> Result<(), StoreError> {
+        match told {
+            Told::Event(event) => {
                 self.event(Header::of(record), position, event)?;
             }
-            RecordKind::ParkedEvent => {
-                let event = still_parked(stored_event(self.rules, record)?);
-                self.event(Header::of(record), position, event)?;
-            }
-            RecordKind::ConflictingRedelivery => {
+            Told::ConflictingRedelivery => {
                 self.conflicting_redelivery(record.livemode, &record.event_id)?;
             }
-            RecordKind::Redrive => {
+            Told::Redrive => {
                 let redrive = Redrive {
                     sequence: record.sequence,
                     recorded_at: Timestamp(record.recorded_at),
                 };
                 self.redrive(record.livemode, &record.event_id, redrive)?;
             }
-            RecordKind::Operation => {
-                self.operation(record.sequence, stored_operation(record)?)?;
+            Told::Operation(operation) => {
+                self.operation(record.sequence, *operation)?;
             }
         }
         self.reached(record.sequence, position);

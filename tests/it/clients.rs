@@ -17,7 +17,7 @@ const NOT_RUN: &str =
 static SAID: Once = Once::new();
 
 /// The folder of the libraries, or `None` where nobody installed them.
-fn libraries() -> Option<PathBuf> {
+pub(crate) fn libraries() -> Option<PathBuf> {
     let folder = std::env::var_os("BURSAR_ORACLES").map(PathBuf::from);
     if folder.is_none() {
         // Past the test harness, which shows nothing of a test that passes.

@@ -24,6 +24,8 @@ mod load;
 /// How long tests with chance in them run.
 mod torture;
 
+/// Onboarding and money: what is asked for, what is sent, what comes back.
+mod operations;
 /// Operations as a store keeps them.
 mod operations_store;
 
@@ -79,6 +81,10 @@ mod replay_cli;
 mod replays;
 /// What a stop keeps, and what a start brings back.
 mod restart;
+/// Stripe's stand-in, over HTTP: the guide, its webhooks, faults on demand.
+mod sandbox;
+/// Stripe's own libraries drive the stand-in through every call of the guide.
+mod sandbox_clients;
 /// Every story of `fixtures/scenarios` and every event of `fixtures/events`.
 mod scenarios;
 /// `bursar serve`: settings, refusals, signals, restarts.

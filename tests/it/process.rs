@@ -228,6 +228,16 @@ impl Process {
         }
     }
 
+    /// The same for stdout.
+    #[track_caller]
+    pub(crate) fn until_it_prints(&mut self, text: &str) {
+        let deadline = Instant::now() + LIMIT;
+        while !self.stdout.text.contains(text) {
+            let more = self.stdout.more(deadline);
+            assert!(more, "it never prints {text:?}, but: {}", self.stdout.text);
+        }
+    }
+
     fn said(&mut self) -> String {
         let soon = Instant::now() + Duration::from_millis(200);
         while self.stderr.more(soon) {}

@@ -295,10 +295,11 @@ fn turn(operation: &Operation, stripe: &mut Stripe, fate: (Fate, bool), now: i64
             receive();
             sent
         }
-        Fate::EventFirst => match receive() {
-            done @ Happening::Answered { .. } => step(&step(&sent, reported()), done),
-            other => step(&sent, other),
-        },
+        Fate::EventFirst => {
+            let came = receive();
+            let done = matches!(came, Happening::Answered { .. });
+            step(&if done { step(&sent, reported()) } else { sent }, came)
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::domain::fold::State;
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::operation::{Reason, TransferTerms};
 use crate::domain::region::Region;
+use crate::domain::time::Timestamp;
 use crate::pipeline::operations::wanted::{Wanted, link_tag, transfer_tag};
 use crate::pipeline::operations::{Inner, RequestError};
 use crate::store::{Object, OperationName, StoreError};
@@ -14,7 +15,7 @@ use crate::stripe::outgoing::available_in;
 
 /// A balance that was reported this long ago, and does not cover a transfer, is asked for anew
 /// before the transfer is refused.
-const FRESH_SECONDS: u64 = 60;
+const FRESH_SECONDS: i64 = 60;
 
 /// What is found before a transfer.
 #[derive(Debug, Default)]
@@ -126,8 +127,7 @@ impl Inner {
     ) -> Result<(), StoreError> {
         let mut funds = self.funds(terms).await?;
         if funds != Funds::There && self.balance_is_old().await? && self.fetch_balance().await {
-            // What was fetched shows all that went before it was asked for.
-            funds = self.funds_beside(terms, self.spending.under_way(&terms.currency)).await?;
+            funds = self.funds(terms).await?;
         }
         let (amount, currency) = (terms.amount, &terms.currency);
         match funds {
@@ -149,18 +149,14 @@ impl Inner {
 
     /// By the balance as it was last reported.
     pub(super) async fn funds(&self, terms: &TransferTerms) -> Result<Funds, StoreError> {
-        let reported = self.balance().await?.map_or(0, |balance| balance.progress.as_of.created);
-        let spent = self.spending.since(&terms.currency, reported);
-        self.funds_beside(terms, spent).await
-    }
-
-    async fn funds_beside(&self, terms: &TransferTerms, spent: i64) -> Result<Funds, StoreError> {
-        let Some(available) = self.balance().await?.as_ref().and_then(available) else {
+        let balance = self.balance().await?;
+        let Some((available, known_since)) = balance.as_ref().and_then(available) else {
             return Ok(Funds::NotKnown);
         };
-        let Some(available) = available_in(&available, &terms.currency) else {
+        let Some(available) = available_in(available, &terms.currency) else {
             return Ok(Funds::OtherCurrency);
         };
+        let spent = self.spending.since(&terms.currency, known_since);
         let available = available.saturating_sub(spent);
         Ok(if available >= terms.amount { Funds::There } else { Funds::Missing { available } })
     }
@@ -175,9 +171,9 @@ impl Inner {
     }
 
     async fn balance_is_old(&self) -> Result<bool, StoreError> {
-        let reported = self.balance().await?.map(|balance| balance.progress.as_of.created);
-        let now = self.now().unix_seconds();
-        Ok(reported.is_none_or(|created| created.saturating_add(FRESH_SECONDS) < now))
+        let known_since = self.balance().await?.map(|balance| balance.progress.as_of.recorded_at);
+        let fresh_since = Timestamp(self.now().0.saturating_sub(FRESH_SECONDS * 1_000_000));
+        Ok(known_since.is_none_or(|known_since| known_since < fresh_since))
     }
 
     /// Has Stripe asked for the balance. Without an answer what is known has to do.
@@ -189,9 +185,11 @@ impl Inner {
     }
 }
 
-fn available(balance: &Object) -> Option<Json> {
+/// What is available, and since when we know, by our clock.
+fn available(balance: &Object) -> Option<(&Json, Timestamp)> {
+    let known_since = balance.progress.as_of.recorded_at;
     match &balance.progress.state {
-        State::Balance(balance) => balance.available.clone(),
+        State::Balance(balance) => balance.available.as_ref().map(|it| (it, known_since)),
         State::Account(_) | State::Topup(_) | State::Transfer(_) | State::Payout(_) => None,
     }
 }

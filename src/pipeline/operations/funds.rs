@@ -174,11 +174,10 @@ impl Inner {
         operation: &Operation,
         terms: &TransferTerms,
     ) -> Result<bool, StoreError> {
-        // Stripe has said that the money is not there: only a later balance says otherwise, or one
-        // of the same second, which can stand after it.
-        let refused_at = (operation.attempt > 1).then(|| operation.updated_at.unix_seconds());
-        let reported = self.balance().await?.map(|balance| balance.progress.as_of.created);
-        let is_news = refused_at.is_none_or(|at| reported.is_some_and(|reported| reported >= at));
+        // Stripe has said that the money is not there: only what is known since says otherwise.
+        let refused_at = (operation.attempt > 1).then_some(operation.updated_at);
+        let known_since = self.balance().await?.map(|balance| balance.progress.as_of.recorded_at);
+        let is_news = refused_at.is_none_or(|at| known_since.is_some_and(|since| since > at));
         Ok(is_news && self.funds(terms).await? == Funds::There)
     }
 

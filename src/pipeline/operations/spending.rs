@@ -11,6 +11,8 @@ use crate::domain::time::Timestamp;
 
 /// Spendings that are remembered.
 const MOST: usize = 10_000;
+/// After this long a balance was reported, or is asked for.
+const LONG_MICROSECONDS: i64 = 3_600_000_000;
 
 #[derive(Default)]
 pub(super) struct Spending {
@@ -20,8 +22,8 @@ pub(super) struct Spending {
 struct Spent {
     currency: String,
     amount: i64,
-    /// When it was answered, in Unix seconds; `None` while it is under way.
-    answered: Option<u64>,
+    /// When it was answered, by our clock; `None` while it is under way.
+    answered: Option<Timestamp>,
 }
 
 impl Spending {
@@ -30,7 +32,7 @@ impl Spending {
         let (currency, amount) = (terms.currency.clone(), terms.amount);
         let mut all = self.by_operation.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST {
-            let long_ago = now.unix_seconds().saturating_sub(3600);
+            let long_ago = Timestamp(now.0.saturating_sub(LONG_MICROSECONDS));
             all.retain(|_, spent| spent.answered.is_none_or(|answered| answered > long_ago));
         }
         all.insert(operation.id.clone(), Spent { currency, amount, answered: None });
@@ -41,7 +43,7 @@ impl Spending {
         match happening {
             Happening::Answered { .. } => {
                 if let Some(spent) = all.get_mut(&operation.id) {
-                    spent.answered = Some(now.unix_seconds());
+                    spent.answered = Some(now);
                 }
             }
             // It may have gone; until that is known it is kept back.
@@ -66,21 +68,16 @@ impl Spending {
         if is_open && operation.state != OperationState::Succeeded {
             all.remove(&operation.id);
         } else if let Some(spent) = all.get_mut(&operation.id).filter(|_| is_open) {
-            spent.answered = Some(operation.updated_at.unix_seconds());
+            spent.answered = Some(operation.updated_at);
         }
     }
 
-    /// What a balance that was right at this second does not show yet, in minor units.
-    pub(super) fn since(&self, currency: &str, created: u64) -> i64 {
+    /// What a balance does not show that is known since this moment, in minor units.
+    pub(super) fn since(&self, currency: &str, known_since: Timestamp) -> i64 {
         let all = self.by_operation.lock().unwrap_or_else(PoisonError::into_inner);
         all.values()
             .filter(|spent| spent.currency == currency)
-            .filter(|spent| spent.answered.is_none_or(|answered| answered > created))
+            .filter(|spent| spent.answered.is_none_or(|answered| answered > known_since))
             .fold(0, |sum: i64, spent| sum.saturating_add(spent.amount))
-    }
-
-    /// What is under way.
-    pub(super) fn under_way(&self, currency: &str) -> i64 {
-        self.since(currency, u64::MAX)
     }
 }

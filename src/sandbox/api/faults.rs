@@ -167,6 +167,22 @@ mod tests {
     }
 
     #[test]
+    fn chance_is_the_same_for_the_same_seed() {
+        let order = json!({"fault": "error", "times": 1000, "chance": 0.3});
+        let struck = |seed| {
+            let mut faults = Faults::default();
+            faults.plan(Fault::read(&order).unwrap());
+            let mut chance = fastrand::Rng::with_seed(seed);
+            let struck = |_| !faults.strike("GET", "/v1/balance", &mut chance).is_empty();
+            (0..200).map(struck).collect::<Vec<bool>>()
+        };
+        assert_eq!(struck(1), struck(1));
+        assert_ne!(struck(1), struck(2));
+        let strikes = struck(1).into_iter().filter(|struck| *struck).count();
+        assert!((40..80).contains(&strikes), "{strikes} of 200");
+    }
+
+    #[test]
     fn an_order_that_makes_no_sense_is_refused() {
         for order in [
             json!({}),

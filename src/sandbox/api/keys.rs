@@ -30,9 +30,13 @@ struct Entry {
 /// Whom a key belongs to, and the key.
 type Owned = (String, String);
 
+/// How often old keys are looked for.
+const LOOKED_FOR_SECONDS: i64 = 3600;
+
 #[derive(Debug, Default)]
 pub struct Keys {
     entries: HashMap<Owned, Entry>,
+    looked_at: i64,
 }
 
 /// What a key says of a request.
@@ -96,6 +100,10 @@ impl Keys {
     }
 
     pub fn forget_old(&mut self, now: i64) {
+        if now < self.looked_at + LOOKED_FOR_SECONDS {
+            return;
+        }
+        self.looked_at = now;
         self.entries.retain(|_, entry| now < entry.at + KEPT_SECONDS);
     }
 }

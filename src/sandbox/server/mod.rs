@@ -117,7 +117,6 @@ impl Running {
         self.end()
     }
 
-    /// Waits until it ends by itself, which it only does when it cannot go on.
     fn end(&mut self) -> std::io::Result<()> {
         drop(self.stop.take());
         match self.thread.take().map(JoinHandle::join) {

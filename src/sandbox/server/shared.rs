@@ -95,13 +95,15 @@ impl Shared {
     }
 
     fn tell(&self, sandbox: &Sandbox) {
-        let told = self.told.load(Ordering::SeqCst);
+        let told = self.told.swap(sandbox.world.events_made(), Ordering::SeqCst);
+        if self.listeners.receiver_count() == 0 {
+            return;
+        }
         for event in sandbox.world.events_from(told) {
             let (id, account) = (event.id.clone(), event.account.clone());
             let body = sandbox.world.event_view(event);
-            // Nobody may be listening.
+            // The last one may just have left.
             self.listeners.send(MadeEvent { id, account, body }).ok();
         }
-        self.told.store(sandbox.world.events_made(), Ordering::SeqCst);
     }
 }

@@ -392,13 +392,29 @@ fn an_address_can_ask_for_future_requirements() {
 #[test]
 fn where_the_platform_collects_giving_everything_submits_it() {
     let mut scene = Scene::new();
-    let form = "type=custom&capabilities[transfers][requested]=true&capabilities[card_payments][requested]=true\
-        &business_type=individual&business_profile[mcc]=7299&business_profile[url]=https://accessible.stripe.com\
-        &individual[first_name]=Jenny&individual[last_name]=Rosen&individual[email]=j@example.com&individual[phone]=0000000000\
-        &individual[dob][day]=1&individual[dob][month]=1&individual[dob][year]=1901&individual[address][line1]=address_full_match\
-        &individual[address][city]=x&individual[address][state]=CA&individual[address][postal_code]=94080&individual[id_number]=000000000\
-        &external_account=btok_us";
-    let id = text(&scene.ok("POST /v1/accounts", form), "id");
+    let form = [
+        "type=custom",
+        "capabilities[transfers][requested]=true",
+        "capabilities[card_payments][requested]=true",
+        "business_type=individual",
+        "business_profile[mcc]=7299",
+        "business_profile[url]=https://accessible.stripe.com",
+        "individual[first_name]=Jenny",
+        "individual[last_name]=Rosen",
+        "individual[email]=j@example.com",
+        "individual[phone]=0000000000",
+        "individual[dob][day]=1",
+        "individual[dob][month]=1",
+        "individual[dob][year]=1901",
+        "individual[address][line1]=address_full_match",
+        "individual[address][city]=x",
+        "individual[address][state]=CA",
+        "individual[address][postal_code]=94080",
+        "individual[id_number]=000000000",
+        "external_account=btok_us",
+    ];
+    let form = form.join("&");
+    let id = text(&scene.ok("POST /v1/accounts", &form), "id");
     let shown = scene.account(&id);
     assert_eq!(
         shown["requirements"]["currently_due"],
@@ -424,6 +440,9 @@ fn capabilities_and_banks_are_read_and_changed() {
     let list = scene.ok(&format!("GET /v1/accounts/{id}/capabilities"), "");
     assert_eq!(list["data"].as_array().unwrap().len(), 2);
     let path = format!("/v1/accounts/{id}/capabilities/transfers");
+    let cards = format!("POST {}", path.replace("transfers", "card_payments"));
+    let refused = scene.refused(&cards, "requested=false");
+    assert!(text(&refused, "message").contains("for accounts in US"), "{refused}");
     assert_eq!(scene.ok(&format!("POST {path}"), "requested=false")["status"], "unrequested");
     assert_eq!(scene.ok(&format!("GET {path}"), "")["requested"], false);
     let banks = format!("/v1/accounts/{id}/external_accounts");

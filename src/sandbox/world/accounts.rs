@@ -37,7 +37,8 @@ impl World {
         let currency = currency_of(&country).ok_or_else(|| unsupported(&country))?;
         let requested = requested(params, &control, &country)?;
         check_agreement(params, &country, &requested)?;
-        self.check_approval(params, &country, &requested)?;
+        let recipient = agreement(params) == "recipient";
+        self.check_approval(&country, recipient, &requested)?;
         check_terms(params, &control)?;
         let bank = at(params, "external_account").map(NewBank::read).transpose()?;
         let id = self.ids.account();
@@ -81,8 +82,8 @@ impl World {
     /// Transfers without card payments are for platforms that were approved.
     fn check_approval(
         &self,
-        params: &Value,
         country: &str,
+        recipient: bool,
         requested: &[String],
     ) -> Result<(), Refusal> {
         let only_transfers = requested.iter().any(|name| name == "transfers")
@@ -97,7 +98,6 @@ impl World {
             )
             .param(param));
         }
-        let recipient = text_at(params, "tos_acceptance.service_agreement") == Some("recipient");
         if recipient && self.settings.recipients_approved {
             return Ok(());
         }
@@ -105,6 +105,18 @@ impl World {
             "Your platform needs approval for accounts to have requested the `transfers` capability without the `card_payments` capability.",
         )
         .param(param))
+    }
+
+    /// Whether the account may ask for these capabilities, and leave those.
+    fn check_requests(&self, id: &str, asked: &[(String, bool)]) -> Result<(), Refusal> {
+        let account = self.connected(id)?;
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let kept = account.requested.keys().filter(|name| asked.iter().all(|(is, _)| is != *name));
+        let added = asked.iter().filter(|(_, wanted)| *wanted).map(|(name, _)| name);
+        let requested: Vec<String> = kept.chain(added).cloned().collect();
+        self.check_approval(&account.country, account.is_recipient(), &requested)
     }
 
     pub fn account(&self, id: &str) -> Result<Value, Refusal> {
@@ -122,17 +134,11 @@ impl World {
             return Err(no_permission(name, id));
         }
         let bank = at(params, "external_account").map(NewBank::read).transpose()?;
-        let now = self.now;
-        let asked = asked_for(params);
+        self.check_requests(id, &asked_for(params))?;
+        let (now, asked) = (self.now, asked_for(params));
         self.change_account(id, |account| {
             put(account, params);
-            for (name, wanted) in &asked {
-                if *wanted {
-                    account.requested.entry(name.clone()).or_insert(now);
-                } else {
-                    account.requested.remove(name);
-                }
-            }
+            request(account, &asked, now);
         });
         self.take_individual(id, params);
         if let Some(bank) = bank {
@@ -204,18 +210,22 @@ impl World {
         name: &str,
         params: &Value,
     ) -> Result<Value, Refusal> {
-        self.connected(account)?;
+        let asked = truth_at(params, "requested").map(|wanted| (name.to_owned(), wanted));
+        let asked = Vec::from_iter(asked);
+        self.check_requests(account, &asked)?;
         let now = self.now;
-        if let Some(requested) = truth_at(params, "requested") {
-            self.change_account(account, |account| {
-                if requested {
-                    account.requested.entry(name.to_owned()).or_insert(now);
-                } else {
-                    account.requested.remove(name);
-                }
-            });
-        }
+        self.change_account(account, |account| request(account, &asked, now));
         self.capability(account, name)
+    }
+}
+
+fn request(account: &mut Account, asked: &[(String, bool)], now: i64) {
+    for (name, wanted) in asked {
+        if *wanted {
+            account.requested.entry(name.clone()).or_insert(now);
+        } else {
+            account.requested.remove(name);
+        }
     }
 }
 
@@ -278,6 +288,11 @@ fn control(params: &Value) -> Result<Control, Refusal> {
     Ok(control)
 }
 
+/// The terms of service that the holder is to accept.
+fn agreement(params: &Value) -> &str {
+    text_at(params, "tos_acceptance.service_agreement").unwrap_or("full")
+}
+
 fn asked_for(params: &Value) -> Vec<(String, bool)> {
     let capabilities = at(params, "capabilities").and_then(Value::as_object);
     let asked = capabilities.into_iter().flatten();
@@ -291,7 +306,7 @@ fn requested(params: &Value, control: &Control, country: &str) -> Result<Vec<Str
     if !asked.is_empty() {
         return Ok(asked);
     }
-    let recipient = text_at(params, "tos_acceptance.service_agreement") == Some("recipient");
+    let recipient = agreement(params) == "recipient";
     match control.dashboard.as_str() {
         "express" if recipient || !takes_payments(country) => Ok(vec!["transfers".to_owned()]),
         "express" => Ok(vec!["card_payments".to_owned(), "transfers".to_owned()]),
@@ -301,9 +316,8 @@ fn requested(params: &Value, control: &Control, country: &str) -> Result<Vec<Str
 }
 
 fn check_agreement(params: &Value, country: &str, requested: &[String]) -> Result<(), Refusal> {
-    let agreement = text_at(params, "tos_acceptance.service_agreement").unwrap_or("full");
     let param = "tos_acceptance[service_agreement]";
-    let refused = match agreement {
+    let refused = match agreement(params) {
         "full" if takes_payments(country) => return Ok(()),
         "full" => return Err(unsupported(country)),
         "recipient" if country == "US" => {

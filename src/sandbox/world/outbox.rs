@@ -107,6 +107,8 @@ pub struct Outbox {
     held: bool,
     shuffled: bool,
     mischief: Vec<(Mischief, u64)>,
+    /// Taken to be sent, and nothing heard of it yet.
+    on_their_way: usize,
 }
 
 impl Outbox {
@@ -182,6 +184,7 @@ impl Outbox {
         if self.shuffled {
             chance.shuffle(&mut sent);
         }
+        self.on_their_way += sent.len();
         sent
     }
 
@@ -201,7 +204,7 @@ impl Outbox {
                 0
             }
             Mischief::Fail => {
-                self.record(delivery, Err("nobody listened, as was asked for".to_owned()), now);
+                self.attempted(delivery, Err("nobody listened, as was asked for".to_owned()), now);
                 0
             }
             Mischief::Duplicate => 2,
@@ -214,8 +217,13 @@ impl Outbox {
         }
     }
 
-    /// What came of an attempt. Only a 2xx is success.
+    /// What came of one that was taken. Only a 2xx is success.
     pub fn record(&mut self, delivery: usize, outcome: Result<u16, String>, now: i64) {
+        self.on_their_way = self.on_their_way.saturating_sub(1);
+        self.attempted(delivery, outcome, now);
+    }
+
+    fn attempted(&mut self, delivery: usize, outcome: Result<u16, String>, now: i64) {
         let Some(made) = self.deliveries.get_mut(delivery) else { return };
         let taken = matches!(outcome, Ok(200..=299));
         made.attempts.push(Attempt { at: now, outcome });
@@ -231,6 +239,11 @@ impl Outbox {
 
     pub fn deliveries(&self) -> &[Delivery] {
         &self.deliveries
+    }
+
+    /// Whether something is on its way, or is about to be.
+    pub fn is_busy(&self, now: i64) -> bool {
+        self.on_their_way > 0 || self.has_due(now)
     }
 
     /// Whether something is owed by now that is not held back.

@@ -6,6 +6,7 @@
 //!
 //! **Never in here:** what an event means (see [`crate::store::Rules`] and the domain).
 
+mod ahead;
 mod commit;
 mod open;
 mod operations;
@@ -240,11 +241,11 @@ impl Store for Embedded {
     }
 
     async fn begin(&self, operation: Operation) -> Result<Begun, StoreError> {
-        blocking(&self.inner, |inner| inner.begin(operation)).await
+        blocking(&self.inner, move |inner| inner.begin(&operation)).await
     }
 
     async fn advance(&self, operation: Operation, version: u64) -> Result<Advanced, StoreError> {
-        blocking(&self.inner, move |inner| inner.advance(operation, version)).await
+        blocking(&self.inner, move |inner| inner.advance(&operation, version)).await
     }
 
     async fn operation(&self, livemode: bool, id: &str) -> Result<Option<Operation>, StoreError> {

@@ -12,7 +12,7 @@ use crate::store::update::Update;
 use crate::store::{Advanced, Begun, OperationName, StoreError};
 
 impl Inner {
-    pub(super) fn begin(&self, operation: Operation) -> Result<Begun, StoreError> {
+    pub(super) fn begin(&self, operation: &Operation) -> Result<Begun, StoreError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         self.ready(&mut writer)?;
         let livemode = operation.livemode;
@@ -27,13 +27,13 @@ impl Inner {
         let holder = name.map(|name| self.views.operation_named(livemode, &name));
         match self.or_failure(holder.transpose())?.flatten() {
             Some(holder) => Ok(Begun::Taken(holder.operation)),
-            None => Ok(Begun::New(self.record(&mut writer, &operation)?)),
+            None => Ok(Begun::New(self.record(&mut writer, operation)?)),
         }
     }
 
     pub(super) fn advance(
         &self,
-        operation: Operation,
+        operation: &Operation,
         version: u64,
     ) -> Result<Advanced, StoreError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -41,7 +41,7 @@ impl Inner {
         let held = self.or_failure(self.views.operation(operation.livemode, &operation.id))?;
         match held {
             Some(held) if held.operation.version == version => {
-                Ok(Advanced::Recorded(self.record(&mut writer, &operation)?))
+                Ok(Advanced::Recorded(self.record(&mut writer, operation)?))
             }
             Some(held) => Ok(Advanced::Overtaken(held.operation)),
             None => Err(StoreError::Damaged(format!("operation {} is not stored", operation.id))),

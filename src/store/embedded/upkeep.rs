@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::path::Path;
 
 use crate::domain::event::Outcome;
+use crate::store::embedded::ahead::{Read, read_ahead};
 use crate::store::embedded::open::{open_journal, trusted_views};
 use crate::store::embedded::{At, Embedded, Inner, Options, Progress};
 use crate::store::folder::Folder;
@@ -150,20 +151,23 @@ pub(super) fn catch_up(
     progress: Progress<'_>,
 ) -> Result<(), StoreError> {
     let applied = views.applied()?;
-    let mut update = Update::new(views, journal, rules);
-    let mut done = 0;
     let total = newest.checked_sub(applied.map_or(0, |applied| applied.sequence));
-    for read in journal.scan(applied.map(|applied| applied.position)) {
-        let (position, record) = read?;
-        update.record(position, &record)?;
-        done += 1;
-        if done % RECORDS_PER_WRITE == 0 {
-            views.hold(update.finish()?)?;
-            update = Update::new(views, journal, rules);
-            progress(At { stage: "records folded", done, total });
+    let scan = journal.scan(applied.map(|applied| applied.position));
+    std::thread::scope(|scope| {
+        let mut update = Update::new(views, journal, rules);
+        let mut done = 0;
+        for read in read_ahead(scope, scan, rules)? {
+            let Read { position, record, told } = read?;
+            update.record(position, &record, told)?;
+            done += 1;
+            if done % RECORDS_PER_WRITE == 0 {
+                views.hold(update.finish()?)?;
+                update = Update::new(views, journal, rules);
+                progress(At { stage: "records folded", done, total });
+            }
         }
-    }
-    views.hold(update.finish()?)
+        views.hold(update.finish()?)
+    })
 }
 
 fn compare(

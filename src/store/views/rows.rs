@@ -21,9 +21,9 @@ use crate::store::views::redo::Redo;
 use crate::store::views::{StoredChange, StoredEvent};
 use crate::store::{PackedBody, StoreError};
 
-/// sled's own cache, which takes several times its size in memory; the operating system's serves
-/// the rest about as well.
-const CACHE_BYTES: u64 = 16 << 20;
+/// sled's own cache, which takes more than its size in memory; the operating system's serves the
+/// rest about as well.
+const CACHE_BYTES: u64 = 24 << 20;
 
 /// Neighbouring sequences that share a row: sled's cost is by the row. A leaf of sled's holds
 /// up to 16 rows and is written whole, so long rows cost as much as many.

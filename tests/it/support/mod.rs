@@ -8,6 +8,9 @@ mod stream;
 pub(crate) mod events;
 pub(crate) mod kept;
 pub(crate) mod lives;
+pub(crate) mod platform;
+pub(crate) mod shapes;
+pub(crate) mod stand_in;
 pub(crate) mod stripe;
 
 pub(crate) use app::{DEFAULT_SECRET, OPERATOR, PAYER, READER, SECRETS, TestApp, now, signed};

@@ -113,7 +113,7 @@ pub async fn run(
                 }
             };
             tokio::join!(control.stop(true), stop_operations);
-            // With the server goes the last hold on the committer, which then ends.
+            // With the server and the operations goes the last hold on the committer, which then ends.
             serving.await.map_err(std::io::Error::other)??;
         }
         error = failed => return Err(error.into()),
@@ -123,7 +123,7 @@ pub async fn run(
         () = background => {}
         () = driving => {}
     }
-    drop(handles);
+    drop((handles, operations));
     committing.await.ok();
     store.close().await?;
     Ok(())

@@ -77,10 +77,10 @@ fn of_account(account: &Value) -> String {
             ("You are not finished yet", "Stripe needs a few details before you can be paid.")
         }
         ("collect_information", "restricted_soon") => {
-            ("Stripe will need more from you", "You are paid until the day below.")
+            ("Stripe will need more from you", "You can be paid for now, and later only if it has them in time.")
         }
         ("collect_information", _) => {
-            ("Stripe needs more from you", "Until then you cannot be paid.")
+            ("Stripe needs more from you", "You cannot be paid until it has what is missing.")
         }
         ("wait_for_review", _) => {
             ("Stripe is checking your details", "There is nothing to do for you now.")

@@ -29,6 +29,9 @@ mod operations;
 /// Operations as a store keeps them.
 mod operations_store;
 
+/// A running `bursar demo`, for the modules that play in it.
+mod demo;
+
 /// Who may ask what.
 mod auth;
 /// Missed events: how they are fetched, and that none slips through.
@@ -37,6 +40,8 @@ mod backfill;
 mod backfill_cli;
 /// Backfills of a sandbox in which much happens and goes wrong.
 mod backfill_sandbox;
+/// The sample page in a real browser: Connect, onboarding, and what changes without a reload.
+mod browser;
 /// The change feed: polled, waited for, streamed.
 mod changes;
 /// Stripe's own libraries deliver to a running server.

@@ -27,12 +27,12 @@ pub(super) async fn tell(stage: &Stage) -> Result<(), Failure> {
     let returned = plot.loses_a_payout(&account).await?;
     let paid = plot.is_paid_out(&account, &returned).await?;
     let endings = [
-        Ending::of("accounts", &account, "complete, payable"),
+        Ending::of("accounts", &account, "enabled, payable"),
         Ending::of("topups", &topup, "succeeded"),
         Ending::of("transfers", &transfer, "created"),
         Ending::of("payouts", &returned, "failed, failed_after_paid").owned_by(&account),
         Ending::of("payouts", &paid, "paid").owned_by(&account),
-        Ending::of("accounts", &stranger, "onboarding"),
+        Ending::of("accounts", &stranger, "complete, payable"),
     ];
     screen::endings(&plot, &endings).await
 }
@@ -82,7 +82,7 @@ impl Plot<'_> {
         self.hears(&of(&standing));
         self.says("Stripe", "checks her details");
         self.passes(REVIEW).await?;
-        let standing = self.until_is(&path, "complete").await?;
+        let standing = self.until_is(&path, "enabled").await?;
         self.hears(&of(&standing));
         Ok(())
     }
@@ -104,9 +104,12 @@ impl Plot<'_> {
         let asked = json!({ "amount": 4000, "currency": "usd", "destination": account });
         let refused = self.refused("/v1/transfers", "pay-1", &asked).await?;
         self.hears(&refused);
-        self.says("platform", "the same to a maker in Japan who has not been onboarded");
         let stranger = json!({ "reference": "maker-emi", "country": "JP" });
         let stranger = object_id(&self.order("/v1/accounts", "emi-1", &stranger, 201).await?.json);
+        self.lever(&format!("accounts/{stranger}/onboard"), &json!({})).await?;
+        self.passes(REVIEW).await?;
+        self.until_is(&format!("/v1/accounts/{stranger}"), "complete").await?;
+        self.says("platform", "the same to Emi, who is onboarded, and in Japan");
         let asked = json!({ "amount": 4000, "currency": "usd", "destination": stranger });
         let refused = self.refused("/v1/transfers", "pay-2", &asked).await?;
         self.hears(&refused);
@@ -174,7 +177,7 @@ impl Plot<'_> {
         let bank = [("external_account.account_number", "000123456789")];
         self.visits(&link, (Choice::Submit, &bank), &self.stage.return_url()).await?;
         self.passes(REVIEW).await?;
-        let standing = self.until_is(&path, "complete").await?;
+        let standing = self.until_is(&path, "enabled").await?;
         self.hears(&of(&standing));
         self.says("Stripe", "pays out again");
         self.passes(4 * DAY).await?;

@@ -8,6 +8,7 @@
 pub mod domain;
 pub mod http;
 pub mod pipeline;
+pub mod sample;
 pub mod sandbox;
 pub mod store;
 pub mod stripe;

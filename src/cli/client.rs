@@ -51,6 +51,22 @@ impl Server {
         Answer::of(sent.map_err(|error| self.unreachable(&error))?).await
     }
 
+    /// Asks for something to be done, under a key of the caller's; without a token and a key where
+    /// the server needs none.
+    pub(super) async fn order(
+        &self,
+        path: &str,
+        asked_by: Option<(&str, &str)>,
+        body: &serde_json::Value,
+    ) -> Result<Answer, Failure> {
+        let mut request = self.client.post(format!("{}{path}", self.base));
+        if let Some((token, key)) = asked_by {
+            request = request.bearer_auth(token).insert_header(("Idempotency-Key", key));
+        }
+        let sent = request.content_type("application/json").send_body(body.to_string()).await;
+        Answer::of(sent.map_err(|error| self.unreachable(&error))?).await
+    }
+
     fn unreachable(&self, error: &SendRequestError) -> Failure {
         Failure::Failed(format!(
             "{} cannot be reached: {error}; is `bursar serve` running there?",

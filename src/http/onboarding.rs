@@ -122,10 +122,11 @@ pub(super) async fn onboard_user(
     let nothing = || ApiError::InvalidRequest(Vec::new());
     let (refresh_url, return_url) = urls.ok_or_else(nothing)?;
     let account = operations.account_of(&reference.ok_or_else(nothing)?, params, &by.name).await?;
-    let link = operations.link(Wanted::Link { account, refresh_url, return_url }, asked).await?;
+    let wanted = Wanted::Link { account: account.clone(), refresh_url, return_url };
+    let link = operations.link(wanted, asked).await?;
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CACHE_CONTROL, "no-store"));
-    Ok(response.json(json!({ "url": link.url })))
+    Ok(response.json(json!({ "url": link.url, "account": account })))
 }
 
 /// Where people come back to.

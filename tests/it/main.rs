@@ -35,6 +35,9 @@ mod operations_funds;
 /// Operations as a store keeps them.
 mod operations_store;
 
+/// A running `bursar demo`, for the modules that play in it.
+mod demo;
+
 /// Who may ask what.
 mod auth;
 /// Missed events: how they are fetched, and that none slips through.
@@ -45,6 +48,8 @@ mod backfill_cli;
 mod backfill_sandbox;
 /// Backfills of which a part goes wrong.
 mod backfill_troubles;
+/// The sample page in a real browser: Connect, onboarding, and what changes without a reload.
+mod browser;
 /// The change feed: polled, waited for, streamed.
 mod changes;
 /// Stripe's own libraries deliver to a running server.

@@ -228,14 +228,15 @@ impl Process {
         }
     }
 
-    /// The same for stdout.
+    /// Waits until stdout has a line with `text`; all that it has by then.
     #[track_caller]
-    pub(crate) fn until_it_prints(&mut self, text: &str) {
+    pub(crate) fn until_it_prints(&mut self, text: &str) -> &str {
         let deadline = Instant::now() + LIMIT;
         while !self.stdout.text.contains(text) {
             let more = self.stdout.more(deadline);
             assert!(more, "it never prints {text:?}, but: {}", self.stdout.text);
         }
+        &self.stdout.text
     }
 
     fn said(&mut self) -> String {
@@ -445,8 +446,8 @@ impl Connection {
         let status = status.ok_or_else(|| broken("no status line"))?;
         let headers: Vec<(String, String)> = head
             .iter()
-            .filter_map(|line| line.split_once(": "))
-            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
         let mut answer = Answer { status, headers, body: Vec::new() };
         let length = answer.header("content-length").and_then(|length| length.parse().ok());

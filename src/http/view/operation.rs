@@ -17,6 +17,8 @@ pub fn operation(operation: &Operation) -> Fields {
         .put("object_id", &operation.object_id)
         .put_json("object", operation.object.as_ref())
         .put("subject", &operation.subject)
+        .put("amount", operation.terms.as_ref().map(|terms| terms.amount))
+        .put("currency", operation.terms.as_ref().map(|terms| &terms.currency))
         .put("idempotency_key", &operation.client_key)
         .put("requested_by", &operation.by)
         .put("requested_at", to_rfc3339(operation.requested_at))

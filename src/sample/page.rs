@@ -76,9 +76,10 @@ fn of_account(account: &Value) -> String {
         ("collect_information", "onboarding") => {
             ("You are not finished yet", "Stripe needs a few details before you can be paid.")
         }
-        ("collect_information", "restricted_soon") => {
-            ("Stripe will need more from you", "You can be paid for now, and later only if it has them in time.")
-        }
+        ("collect_information", "restricted_soon") => (
+            "Stripe will need more from you",
+            "You can be paid for now, and later only if it has them in time.",
+        ),
         ("collect_information", _) => {
             ("Stripe needs more from you", "You cannot be paid until it has what is missing.")
         }
@@ -124,11 +125,12 @@ fn missing(account: &Value) -> String {
     if names.is_empty() {
         return String::new();
     }
-    let items: String =
-        names.iter().map(|name| format!("<li><code>{}</code></li>", escaped(name))).collect();
+    let item = |name: &&str| format!("<li><code>{}</code></li>", escaped(name));
+    let items: Vec<String> = names.iter().map(item).collect();
     format!(
-        "<details><summary>What is missing ({})</summary><ul>{items}</ul></details>",
-        names.len()
+        "<details><summary>What is missing ({})</summary><ul>{}</ul></details>",
+        names.len(),
+        items.concat()
     )
 }
 
@@ -161,7 +163,7 @@ fn of_money(standing: &Standing) -> String {
         let group = text(transfer, "id");
         row(integer(transfer, "amount"), &day(integer(transfer, "created")), group, of(transfer))
     });
-    html.push_str(&list("Earned", waits.chain(earned).collect()));
+    html.push_str(&list("Earned", &waits.chain(earned).collect::<Vec<_>>()));
     let paid = payouts.iter().map(|payout| {
         let arrives = integer(payout, "arrival_date");
         let when = match of(payout) {
@@ -175,7 +177,7 @@ fn of_money(standing: &Standing) -> String {
         };
         row(integer(payout, "amount"), &when, text(payout, "id"), of(payout))
     });
-    html.push_str(&list("Paid out", paid.collect()));
+    html.push_str(&list("Paid out", &paid.collect::<Vec<_>>()));
     html.push_str("</section>");
     html
 }
@@ -189,7 +191,7 @@ fn amount_of(operation: &Value) -> i64 {
     operation.get("amount").and_then(Value::as_i64).unwrap_or_default()
 }
 
-fn list(title: &str, rows: Vec<String>) -> String {
+fn list(title: &str, rows: &[String]) -> String {
     if rows.is_empty() {
         return String::new();
     }

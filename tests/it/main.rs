@@ -60,6 +60,8 @@ mod explain;
 mod faults;
 /// The change feed as a store gives it.
 mod feed;
+/// `docs/guide.md`, run as it stands there.
+mod guide;
 /// Histories: whole, recomputed, and with all that each report changed.
 mod history;
 /// `bursar history` and `bursar redrive`, which ask a running server.

@@ -13,7 +13,7 @@ pub use crate::http::{Capacity, Patience, SPARE_CONNECTIONS};
 use crate::http::{DRAIN_SECONDS, Fetching, Handles, server};
 use crate::pipeline::backfill::{Backfills, Works};
 use crate::pipeline::commit::{Committer, Limits};
-use crate::pipeline::operations::{Means, Operations};
+use crate::pipeline::operations::{Means, Operations, tell_of_abandoned};
 use crate::pipeline::pace::Pace;
 use crate::pipeline::receive::Receiver;
 use crate::pipeline::refetch::Refetcher;
@@ -65,6 +65,8 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
     let (committer, committing, mut failure) = Committer::start(store.clone(), parts.limits);
+    let key_livemode = parts.outbound.as_ref().map(|outbound| outbound.access.livemode);
+    tell_of_abandoned(&store, key_livemode).await;
     let operations =
         parts.outbound.as_ref().map(|outbound| operations(outbound, &store, &committer));
     let (fetching, background) = fetching(parts.outbound, &store, &committer);
@@ -113,7 +115,8 @@ pub async fn run(
                 }
             };
             tokio::join!(control.stop(true), stop_operations);
-            // With the server and the operations goes the last hold on the committer, which then ends.
+            // With the server and the operations goes the last hold on the committer, which then
+            // ends.
             serving.await.map_err(std::io::Error::other)??;
         }
         error = failed => return Err(error.into()),

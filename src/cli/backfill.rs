@@ -56,7 +56,11 @@ fn tell(report: &Value) -> Result<(), Failure> {
     let lists = report.get("accounts").and_then(Value::as_array);
     for list in lists.into_iter().flatten() {
         let whose = list.get("account").and_then(Value::as_str).unwrap_or("the platform");
-        match list.get("skipped").and_then(Value::as_str) {
+        let because = |name: &str| list.get(name).and_then(Value::as_str);
+        if let Some(reason) = because("failed") {
+            println!("{whose}: not read to its end: {reason}");
+        }
+        match because("skipped") {
             Some(reason) => println!("{whose}: left out: {reason}"),
             None => println!("{whose}: {}", counts(list)),
         }

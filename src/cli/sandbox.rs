@@ -49,13 +49,13 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     crate::telemetry::start("warn", false);
+    let options = options(arguments)?;
     let listener = TcpListener::bind(arguments.bind).map_err(|error| {
         Failure::Failed(format!(
             "the address {} cannot be used: {error}; choose another with --bind",
             arguments.bind
         ))
     })?;
-    let options = options(arguments)?;
     let endpoints = options.endpoints.clone();
     let running = start(listener, options).map_err(|error| Failure::Failed(error.to_string()))?;
     block_on(async {

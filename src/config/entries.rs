@@ -18,7 +18,7 @@ pub(super) fn webhook_secret(entry: &str) -> Result<NamedSecret, &'static str> {
     if name.is_empty() || !name.chars().all(plain) {
         return Err("has a name that is not made of letters, digits, `-`, `_` and `.`");
     }
-    if matches!(name, "import" | "backfill" | "refetch") {
+    if matches!(name, "import" | "backfill" | "refetch" | "operation") {
         return Err("has a name that bursar uses itself; choose another");
     }
     if value.is_empty() {

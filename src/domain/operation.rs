@@ -20,6 +20,8 @@ pub use happening::{Happening, Reason, Settled};
 
 /// Stripe keeps an idempotency key for 24 hours at least; after this long nothing is sent again.
 pub const KEY_LIFETIME_SECONDS: i64 = 23 * 3600;
+/// A link is good for some minutes, and nobody waits for it longer.
+const LINK_LIFETIME_SECONDS: i64 = 600;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -122,6 +124,19 @@ impl Action {
             Self::CancelTopup => "cancel_topup",
             Self::CreateTransfer => "create_transfer",
             Self::ReverseTransfer => "reverse_transfer",
+        }
+    }
+
+    /// For how long the same call is of use.
+    fn lifetime_seconds(self) -> i64 {
+        match self {
+            Self::CreateOnboardingLink => LINK_LIFETIME_SECONDS,
+            Self::CreateAccount
+            | Self::CreatePerson
+            | Self::CreateTopup
+            | Self::CancelTopup
+            | Self::CreateTransfer
+            | Self::ReverseTransfer => KEY_LIFETIME_SECONDS,
         }
     }
 
@@ -321,7 +336,7 @@ impl Operation {
     pub fn due(&self, now: Timestamp) -> Due {
         let since = self.sent_at.unwrap_or(self.requested_at);
         let age = now.signed_seconds().saturating_sub(since.signed_seconds());
-        let key_lives = age < KEY_LIFETIME_SECONDS;
+        let key_lives = age < self.action.lifetime_seconds();
         match (self.state, key_lives) {
             (OperationState::Requested, true) => Due::Send,
             (OperationState::Requested, false) => Due::GiveUp,

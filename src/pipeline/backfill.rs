@@ -5,11 +5,14 @@
 //! the committer: what is known already is a duplicate and changes nothing. `docs/backfill.md` says
 //! why nothing slips through.
 //!
-//! `mark` is what outlives the process; `walk` reads one list; `run` is one run; this file is who
-//! asks for runs, and what became of them.
+//! `mark` is what outlives the process; `walk` reads one list; `run` is one run, `gap` what it does
+//! about events that are gone for good, and `tally` what it could not read; this file is who asks
+//! for runs, and what became of them.
 
+mod gap;
 mod mark;
 mod run;
+mod tally;
 mod walk;
 
 use std::collections::VecDeque;
@@ -31,7 +34,8 @@ use run::Run;
 const REMEMBERED: usize = 20;
 /// Shorter than this without a word from Stripe is not worth a run at the start.
 const GAP_SECONDS: u64 = 600;
-/// After a run that failed the next one does not wait for its turn.
+/// After a run that failed the next one does not wait for its turn, but twice as long after each
+/// further one.
 const AFTER_FAILURE: Duration = Duration::from_mins(10);
 
 /// What a run works with.
@@ -73,8 +77,10 @@ pub struct List {
     /// `None` is the platform's own.
     pub account: Option<String>,
     pub counts: Counts,
-    /// Why it was left.
+    /// Why Stripe does not show it.
     pub skipped: Option<String>,
+    /// Why it was not read to its end.
+    pub failed: Option<String>,
 }
 
 /// A run, as far as it has got.
@@ -91,7 +97,7 @@ pub struct Report {
     pub since: Option<u64>,
     /// Lists that were read.
     pub lists: u64,
-    /// Those that had an event in them, or were left.
+    /// Those that had an event in them, and those that were not read.
     pub told: Vec<List>,
     pub total: Counts,
     /// Accounts of which nothing was known.
@@ -166,10 +172,12 @@ impl Backfills {
     /// of zero leaves it at what is asked for.
     pub async fn serve(self, works: Works, every: Duration) {
         let mut next = if every.is_zero() { None } else { Some(first_wait(&works, every).await) };
+        let mut failures = 0;
         loop {
             while let Some(report) = self.waiting() {
                 let complete = Run::new(&works, &self, report.id).run().await;
-                next = next.map(|_| if complete { every } else { every.min(AFTER_FAILURE) });
+                failures = if complete { 0 } else { failures + 1 };
+                next = next.map(|_| wait_for_the_next(failures, every));
             }
             let turn = async {
                 match next {
@@ -203,20 +211,44 @@ impl Backfills {
     }
 }
 
+/// After so many runs in a row that failed.
+fn wait_for_the_next(failures: u32, every: Duration) -> Duration {
+    match failures {
+        0 => every,
+        failures => AFTER_FAILURE.saturating_mul(1 << (failures - 1).min(16)).min(every),
+    }
+}
+
 /// How long after the start the first run is due.
 async fn first_wait(works: &Works, every: Duration) -> Duration {
-    let mark = match Mark::of(&works.store, works.access.livemode).await {
+    let now = (works.clock)();
+    let mark = match Mark::of(&works.store, works.access.livemode, now).await {
         Ok(mark) => mark,
         Err(error) => {
             tracing::warn!(%error, "what the last backfill has reached cannot be read");
             return AFTER_FAILURE;
         }
     };
-    let now = (works.clock)().unix_seconds();
+    let now = now.unix_seconds();
     let ago = |moment: Option<u64>| moment.map(|moment| now.saturating_sub(moment));
     let in_a_gap = ago(mark.last_heard).is_none_or(|seconds| seconds >= GAP_SECONDS);
     match ago(mark.complete_until).map(Duration::from_secs) {
         Some(age) if !in_a_gap => every.saturating_sub(age),
         _ => Duration::ZERO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_that_fail_in_a_row_come_less_and_less_often() {
+        let day = Duration::from_hours(24);
+        let minutes = |failures| wait_for_the_next(failures, day).as_secs() / 60;
+        assert_eq!([1, 2, 3, 8, 9, u32::MAX].map(minutes), [10, 20, 40, 1280, 1440, 1440]);
+        assert_eq!(wait_for_the_next(0, day), day);
+        let often = Duration::from_mins(5);
+        assert_eq!(wait_for_the_next(1, often), often);
     }
 }

@@ -1,23 +1,25 @@
 //! Calls to Stripe that change something: recorded, made at most once, and followed until their
 //! outcome is known.
 //!
-//! A request is checked ([`checks`]), recorded by the store, and then driven ([`drive`]) by a task
+//! A request is checked (`checks`), recorded by the store, and then driven (`drive`) by a task
 //! of its own, which outlives the request that asked for it. What one run of the process leaves
 //! open the next one goes on with. Deliveries never wait for any of it.
 //!
-//! Read [`wanted`] first: what can be asked for. [`funds`] holds transfers until their money is
-//! there, [`links`] sends people to onboarding, [`lookup`] asks Stripe what there is when it is too
+//! Read [`wanted`] first: what can be asked for. `funds` holds transfers until their money is
+//! there, [`links`] sends people to onboarding, `lookup` asks Stripe what there is when it is too
 //! late to send something again.
 //!
 //! **Never in here:** status codes, our JSON, or a reading of the clock. The address of a link is
 //! in no record, no log and no `Debug`.
 
-pub mod checks;
+mod checks;
 mod drive;
+mod error;
 mod funds;
 pub mod links;
 mod lookup;
 mod spending;
+mod turns;
 pub mod wanted;
 
 use std::collections::HashSet;
@@ -29,7 +31,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::domain::operation::{Happening, Operation, OperationState, Reason};
+use crate::domain::operation::{Happening, Operation, OperationState};
 use crate::domain::region::RegionRule;
 use crate::domain::time::Timestamp;
 use crate::pipeline::pace::Pace;
@@ -38,7 +40,9 @@ use crate::store::{
     Advanced, Begun, OperationFilter, OperationName, SharedStore, Slice, StoreError,
 };
 use crate::stripe::client::Access;
+pub use error::RequestError;
 use spending::Spending;
+use turns::Turns;
 use wanted::{Asked, Wanted};
 
 /// Calls that are under way at the same time; Stripe bounds them too.
@@ -47,47 +51,6 @@ const AT_ONCE: usize = 16;
 const PAGE: usize = 200;
 /// How long who asked waits before being told to come back.
 const PATIENCE: Duration = Duration::from_secs(25);
-
-/// Why a request was not taken up. No call was made.
-#[derive(Debug, thiserror::Error)]
-pub enum RequestError {
-    #[error(
-        "this Idempotency-Key was used for another request (operation {0}); a new request needs a new key"
-    )]
-    KeyReused(String),
-    #[error("{}", sentence(.0))]
-    TurnedDown(Vec<Reason>),
-    #[error(
-        "an onboarding link was made for {0}: from then on Stripe asks its holder, and takes no more prefilled details"
-    )]
-    LinkMade(String),
-    #[error("{}", taken(.0))]
-    ReferenceTaken(Box<Operation>),
-    #[error("no operation with the id `{0}` is known")]
-    NoSuchOperation(String),
-    #[error("operation {id} is {}: only an unknown outcome can be decided by a person", .state.word())]
-    NotUnknown { id: String, state: OperationState },
-    /// Stripe said no, to this or when the same was asked before.
-    #[error("Stripe refused it: {}", .0.error.as_ref().map_or("no details", |error| &error.message))]
-    Refused(Box<Operation>),
-    /// A link has no second half that could be told of later.
-    #[error("{0}")]
-    NoLink(String),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-fn sentence(reasons: &[Reason]) -> String {
-    let details: Vec<&str> = reasons.iter().map(|reason| reason.detail.as_str()).collect();
-    details.join("; ")
-}
-
-fn taken(operation: &Operation) -> String {
-    match &operation.object_id {
-        Some(account) => format!("this reference is the one of the account {account}"),
-        None => format!("this reference is the one of operation {}", operation.id),
-    }
-}
 
 /// Takes up requests and drives operations. Cheap to clone.
 #[derive(Clone)]
@@ -114,7 +77,7 @@ struct Inner {
     /// Transfers may be waiting for funds.
     waiting: watch::Sender<u64>,
     stopping: watch::Sender<bool>,
-    links: links::Turns,
+    turns: Turns,
 }
 
 /// What operations work with.
@@ -146,7 +109,7 @@ impl Operations {
             steps: watch::Sender::new(0),
             waiting: watch::Sender::new(1),
             stopping: watch::Sender::new(false),
-            links: links::Turns::default(),
+            turns: Turns::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -245,10 +208,28 @@ impl Operations {
         id: &str,
         decided: Happening,
     ) -> Result<Operation, RequestError> {
+        // A call that is under way ends first.
+        let _turn = self.inner.turns.of(id).await;
         let now = self.inner.now();
         let operation = resolve(&self.inner.store, (livemode, id), decided, now).await?;
         self.inner.stepped();
         Ok(operation)
+    }
+}
+
+/// Tells the log of operations that nobody goes on with, since there is no key for them.
+pub async fn tell_of_abandoned(store: &SharedStore, key_livemode: Option<bool>) {
+    for livemode in [false, true].into_iter().filter(|mode| key_livemode != Some(*mode)) {
+        let filter = OperationFilter { open: true, ..OperationFilter::default() };
+        match store.operations(livemode, filter, Slice { from: None, limit: PAGE }).await {
+            Ok(page) if page.items.is_empty() => {}
+            Ok(page) => tracing::warn!(
+                livemode,
+                open = page.items.len(),
+                "operations are open, and there is no key of Stripe's to go on with them"
+            ),
+            Err(error) => tracing::warn!(%error, "open operations cannot be read"),
+        }
     }
 }
 

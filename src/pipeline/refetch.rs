@@ -22,6 +22,8 @@ use crate::stripe::client::{Access, Answer, Call, CallError, path};
 use crate::stripe::wire::{self, Observation};
 
 const SOURCE: &str = "refetch";
+/// Of what operations have made.
+const OPERATION: &str = "operation";
 /// Accounts that are read at a time, Stripe's most.
 const PAGE: usize = 100;
 
@@ -44,12 +46,15 @@ impl RefetchError {
     /// Whether the same may do better later.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Call(CallError::NotDone { retry, .. }) => *retry,
-            Self::Call(CallError::Unknown { .. }) | Self::Commit(_) | Self::Unusable(_) => true,
-            Self::Call(CallError::Refused { .. })
-            | Self::Deleted { .. }
-            | Self::OtherMode { .. } => false,
+            Self::Call(error) => error.may_pass(),
+            Self::Commit(_) | Self::Unusable(_) => true,
+            Self::Deleted { .. } | Self::OtherMode { .. } => false,
         }
+    }
+
+    /// Whether it is the key itself that Stripe refuses.
+    pub fn is_of_the_key(&self) -> bool {
+        matches!(self, Self::Call(CallError::Refused { status: 401, .. }))
     }
 }
 
@@ -60,11 +65,23 @@ pub struct Refetcher {
     clock: fn() -> Timestamp,
 }
 
+/// What a page of Stripe's list of the connected accounts told.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Accounts of which no report of their own had been known.
+    pub new: u64,
+    /// The ids of those that had left us, as far as was known: what Stripe lists is ours.
+    pub returned: Vec<String>,
+    /// The account after which the next page begins.
+    pub next: Option<String>,
+}
+
 /// What a read of Stripe showed.
 struct Observed {
     answer: Answer,
     /// The second to which what it shows is dated.
     created: u64,
+    source: &'static str,
 }
 
 impl Refetcher {
@@ -78,13 +95,20 @@ impl Refetcher {
         self.keep(key, &observed.answer.body, &observed).await
     }
 
+    /// The id of the platform's own account.
+    pub async fn own_account(&self) -> Result<String, RefetchError> {
+        let answer = self.access.stripe.call(&Call::get("/v1/account")).await?;
+        let id = wire::fetched(&answer.body).map(|account| account.id);
+        id.filter(|id| !id.is_empty()).ok_or(RefetchError::Unusable("it is no account"))
+    }
+
     /// Keeps the accounts of a page of Stripe's list of them of which no report of their own is
-    /// known. Answers how many these were, and after which account the next page begins.
+    /// known.
     pub async fn fetch_unknown_accounts(
         &self,
         store: &SharedStore,
         after: Option<&str>,
-    ) -> Result<(u64, Option<String>), RefetchError> {
+    ) -> Result<Listing, RefetchError> {
         let mut call = Call::get("/v1/accounts").with("limit", PAGE);
         if let Some(after) = after {
             call = call.with("starting_after", after);
@@ -92,17 +116,35 @@ impl Refetcher {
         let observed = self.read(&call).await?;
         let (accounts, has_more) = wire::listed_objects(&observed.answer.body)
             .ok_or(RefetchError::Unusable("it is no list"))?;
-        let mut new = 0;
+        let mut listing = Listing::default();
         for (id, account) in &accounts {
             let key = ObjectKey::new(self.access.livemode, Kind::Account, None, id);
             let known = store.object(&key).await.map_err(CommitError::from)?;
-            if !known.is_some_and(|known| is_told_of(&known)) {
+            if known.as_ref().is_some_and(has_left) {
+                listing.returned.push(id.clone());
+            } else if !known.is_some_and(|known| is_told_of(&known)) {
                 self.keep(&key, account, &observed).await?;
-                new += 1;
+                listing.new += 1;
             }
         }
         let last = accounts.into_iter().next_back().filter(|_| has_more);
-        Ok((new, last.map(|(id, _)| id)))
+        listing.next = last.map(|(id, _)| id);
+        Ok(listing)
+    }
+
+    /// Keeps what Stripe answered when it made an object, so that it is known before any event
+    /// tells of it. `answer` must be the first answer, not one that was given before; `elapsed` is
+    /// how long it took.
+    pub async fn keep_made(
+        &self,
+        key: &ObjectKey,
+        answer: &Answer,
+        elapsed: Duration,
+    ) -> Result<Receipt, RefetchError> {
+        let date = answer.date.ok_or(RefetchError::Unusable("it has no Date"))?;
+        let created = last_second_before(date, elapsed);
+        let observed = Observed { answer: answer.clone(), created, source: OPERATION };
+        self.keep(key, &answer.body, &observed).await
     }
 
     async fn observe(&self, key: &ObjectKey) -> Result<Observed, RefetchError> {
@@ -126,7 +168,7 @@ impl Refetcher {
         let answer = self.access.stripe.call(call).await?;
         let date = answer.date.ok_or(RefetchError::Unusable("it has no Date"))?;
         let created = last_second_before(date, asked.elapsed());
-        Ok(Observed { answer, created })
+        Ok(Observed { answer, created, source: SOURCE })
     }
 
     async fn keep(
@@ -135,7 +177,7 @@ impl Refetcher {
         object: &RawValue,
         observed: &Observed,
     ) -> Result<Receipt, RefetchError> {
-        let Observed { answer, created } = observed;
+        let Observed { answer, created, source } = observed;
         let id = unique_id();
         let body = wire::observation(Observation {
             id: &id,
@@ -148,7 +190,7 @@ impl Refetcher {
         let now = (self.clock)();
         let event = wire::read(body.as_bytes(), now)
             .map_err(|_| RefetchError::Unusable("it is no object of Stripe's"))?;
-        let incoming = incoming(event, body.as_bytes(), SOURCE, now, key.livemode);
+        let incoming = incoming(event, body.as_bytes(), source, now, key.livemode);
         let receipts = self.committer.commit(vec![incoming]).await?;
         let receipt = receipts.into_iter().next().ok_or(CommitError::Stopping)?;
         tracing::info!(
@@ -156,7 +198,8 @@ impl Refetcher {
             object.id = %key.id,
             outcome = receipt.outcome.word(),
             request.id = answer.request_id,
-            "fetched an object anew"
+            source,
+            "kept an object as Stripe answered it"
         );
         Ok(receipt)
     }
@@ -165,8 +208,16 @@ impl Refetcher {
 /// Events of its capabilities say too little about an account.
 fn is_told_of(account: &Object) -> bool {
     match &account.progress.state {
-        State::Account(account) => account.profile.is_some() || account.deauthorized,
+        State::Account(account) => account.profile.is_some(),
         State::Topup(_) | State::Transfer(_) | State::Payout(_) | State::Balance(_) => true,
+    }
+}
+
+/// Whether it is an account that has deauthorized the platform.
+pub fn has_left(object: &Object) -> bool {
+    match &object.progress.state {
+        State::Account(account) => account.deauthorized,
+        State::Topup(_) | State::Transfer(_) | State::Payout(_) | State::Balance(_) => false,
     }
 }
 

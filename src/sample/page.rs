@@ -125,11 +125,12 @@ fn missing(account: &Value) -> String {
     if names.is_empty() {
         return String::new();
     }
-    let items: String =
-        names.iter().map(|name| format!("<li><code>{}</code></li>", escaped(name))).collect();
+    let item = |name: &&str| format!("<li><code>{}</code></li>", escaped(name));
+    let items: Vec<String> = names.iter().map(item).collect();
     format!(
-        "<details><summary>What is missing ({})</summary><ul>{items}</ul></details>",
-        names.len()
+        "<details><summary>What is missing ({})</summary><ul>{}</ul></details>",
+        names.len(),
+        items.concat()
     )
 }
 
@@ -166,7 +167,7 @@ fn of_money(standing: &Standing) -> String {
         let group = text(transfer, "id");
         row(integer(transfer, "amount"), &day(integer(transfer, "created")), group, of(transfer))
     });
-    html.push_str(&list("Earned", waits.chain(earned).collect()));
+    html.push_str(&list("Earned", &waits.chain(earned).collect::<Vec<_>>()));
     let paid = payouts.iter().map(|payout| {
         let arrives = integer(payout, "arrival_date");
         let when = match of(payout) {
@@ -180,7 +181,7 @@ fn of_money(standing: &Standing) -> String {
         };
         row(integer(payout, "amount"), &when, text(payout, "id"), of(payout))
     });
-    html.push_str(&list("Paid out", paid.collect()));
+    html.push_str(&list("Paid out", &paid.collect::<Vec<_>>()));
     html.push_str("</section>");
     html
 }
@@ -194,7 +195,7 @@ fn amount_of(operation: &Value) -> i64 {
     operation.get("terms").map(|terms| integer(terms, "amount")).unwrap_or_default()
 }
 
-fn list(title: &str, rows: Vec<String>) -> String {
+fn list(title: &str, rows: &[String]) -> String {
     if rows.is_empty() {
         return String::new();
     }

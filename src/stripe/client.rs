@@ -15,6 +15,7 @@ mod rest;
 mod transport;
 mod verdict;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,12 +35,11 @@ use verdict::{Attempt, Verdict};
 /// Sent with every call, so that answers keep their shape.
 pub const API_VERSION: &str = "2026-07-29.dahlia";
 
-/// The verbs of Stripe's API.
+/// The verbs of Stripe's API that have a use here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     Get,
     Post,
-    Delete,
 }
 
 /// One logical call. However often it has to be sent, it is done once.
@@ -50,7 +50,7 @@ pub struct Call {
     pub path: String,
     /// The connected account on whose behalf it is made.
     pub account: Option<String>,
-    /// In the query of a GET or DELETE, in the body of a POST.
+    /// In the query of a GET, in the body of a POST.
     pub params: Form,
     /// Of a POST, 1 to 255 characters. One is made up for a POST without it, which then can be
     /// repeated within this call only.
@@ -64,10 +64,6 @@ impl Call {
 
     pub fn post(path: impl Into<String>, idempotency_key: impl Into<String>) -> Self {
         Self::new(Method::Post, path, Some(idempotency_key.into()))
-    }
-
-    pub fn delete(path: impl Into<String>) -> Self {
-        Self::new(Method::Delete, path, None)
     }
 
     fn new(method: Method, path: impl Into<String>, idempotency_key: Option<String>) -> Self {
@@ -88,7 +84,7 @@ impl Call {
 }
 
 /// What Stripe answered to a call that it has done.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Answer {
     /// 200 to 299.
     pub status: u16,
@@ -123,6 +119,20 @@ impl Answer {
     }
 }
 
+/// Without the body: people's data is in it.
+impl fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { status, body: _, request_id, replayed, date } = self;
+        formatter
+            .debug_struct("Answer")
+            .field("status", status)
+            .field("request_id", request_id)
+            .field("replayed", replayed)
+            .field("date", date)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Stripe's own words about a refusal. For people who may know; messages can name fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct StripeError {
@@ -141,7 +151,8 @@ pub struct StripeError {
 /// Why a call has no answer, by what is known about its effect.
 ///
 /// It speaks of this call alone. Where an earlier call with the same idempotency key ended as
-/// [`CallError::Unknown`], only an [`Answer`] or a [`CallError::Refused`] settles it.
+/// [`CallError::Unknown`], only an [`Answer`] or a [`CallError::Refused`] settles it, and of these
+/// not a refusal with 401 or 403: Stripe says that before it looks at the key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// Stripe said no, and did nothing. The same again gives the same.
@@ -157,6 +168,15 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// Whether the same may do better later.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::NotDone { retry, .. } => *retry,
+            Self::Unknown { .. } => true,
+            Self::Refused { .. } => false,
+        }
+    }
+
     pub fn request_id(&self) -> Option<&str> {
         match self {
             Self::Refused { request_id, .. }
@@ -255,19 +275,19 @@ impl Client {
 impl Stripe for Client {
     async fn call(&self, call: &Call) -> Result<Answer, CallError> {
         let request = Request::of(call);
-        let mut doubt = None;
-        for attempt in 1.. {
+        let (mut doubt, mut attempts) = (None, 0);
+        loop {
+            attempts += 1;
             let Verdict { result, again } = self.attempt(&request).await.verdict();
             let error = match result {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error.after(doubt.take()),
             };
-            if !again || attempt > self.retries {
+            if !again || attempts > self.retries {
                 return Err(error);
             }
-            self.rest.before_retry(attempt).await;
+            self.rest.before_retry(attempts).await;
             doubt = matches!(error, CallError::Unknown { .. }).then_some(error);
         }
-        unreachable!("attempts are bounded")
     }
 }

@@ -17,6 +17,8 @@ pub const CONTROLLER: [(&str, &str); 3] = [
     ("controller[stripe_dashboard][type]", "express"),
 ];
 
+const SECONDS_PER_DAY: i64 = 86_400;
+
 /// Fields of an answer that are kept: what says what was made. Nothing that is personal.
 const KEPT: &[&str] = &[
     "id",
@@ -90,8 +92,10 @@ pub fn kept_of(answer: &Answer) -> Json {
 /// ask with.
 pub fn lookup_of(operation: &Operation) -> Option<Call> {
     let subject = operation.subject.as_deref().unwrap_or_default();
-    // Clocks differ a little.
-    let since = operation.sent_at.map_or(0, |sent_at| sent_at.signed_seconds().saturating_sub(600));
+    // Clocks differ, seldom by much.
+    let since = operation
+        .sent_at
+        .map_or(0, |sent_at| sent_at.signed_seconds().saturating_sub(SECONDS_PER_DAY));
     let list = |path: String| Call::get(path).with("limit", 100).with("created[gte]", since);
     let terms = operation.terms.as_ref();
     match operation.action {

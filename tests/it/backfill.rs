@@ -13,9 +13,9 @@ use crate::support::stripe::Reply;
 use crate::support::{OPERATOR, PAYER, READER, Request, TestApp, assert_problem, now, with};
 
 const ROUTE: &str = "/v1/backfills";
-const DAY: i64 = 86_400;
+pub(crate) const DAY: i64 = 86_400;
 
-fn start(kept: &Kept) -> TestApp {
+pub(crate) fn start(kept: &Kept) -> TestApp {
     TestApp::start_with(&kept.variables(), Limits::default())
 }
 
@@ -35,7 +35,7 @@ fn ended(app: &TestApp, id: &str) -> Value {
 
 /// Asks for a backfill and waits for its end.
 #[track_caller]
-fn backfill_with(app: &TestApp, query: &str) -> Value {
+pub(crate) fn backfill_with(app: &TestApp, query: &str) -> Value {
     let answer = app.send(&Request::post(&format!("{ROUTE}{query}"), "").token(OPERATOR));
     assert_eq!(answer.status, 202, "{}", String::from_utf8_lossy(&answer.body));
     let id = answer.json()["id"].as_str().unwrap().to_owned();
@@ -45,19 +45,19 @@ fn backfill_with(app: &TestApp, query: &str) -> Value {
 
 /// A backfill that must get to its end.
 #[track_caller]
-fn backfill(app: &TestApp) -> Value {
+pub(crate) fn backfill(app: &TestApp) -> Value {
     let report = backfill_with(app, "");
     assert_eq!(report["state"], "complete", "{report}");
     report
 }
 
 /// What a report says of the events it fetched: all, new, known.
-fn counts(report: &Value) -> [u64; 3] {
+pub(crate) fn counts(report: &Value) -> [u64; 3] {
     ["fetched", "new", "known"].map(|name| report[name].as_u64().unwrap())
 }
 
 /// Each list that was told of: whose, how many were fetched, new and known.
-fn told(report: &Value) -> Vec<(Option<&str>, [u64; 3])> {
+pub(crate) fn told(report: &Value) -> Vec<(Option<&str>, [u64; 3])> {
     let lists = report["accounts"].as_array().unwrap();
     lists.iter().map(|list| (list["account"].as_str(), counts(list))).collect()
 }
@@ -336,15 +336,20 @@ fn a_key_that_may_not_list_accounts_fetches_the_events_all_the_same() {
 }
 
 /// A server whose store last heard of Stripe so long ago, by these events.
-fn asleep_since(kept: &Kept, seconds: i64, events: &[Value]) -> TestApp {
+pub(crate) fn asleep_since(kept: &Kept, seconds: i64, events: &[Value]) -> TestApp {
+    heard_of(kept, "platform", now() - seconds, events)
+}
+
+/// A server whose store got these events from this source at this second.
+pub(crate) fn heard_of(kept: &Kept, source: &str, second: i64, events: &[Value]) -> TestApp {
     let mut app = start(kept);
     app.stop();
     let store = app.open();
-    let then = Timestamp((now() - seconds) * 1_000_000);
+    let then = Timestamp(second * 1_000_000);
     let old = |body: &Value| {
-        let body = with(body.clone(), "created", json!(now() - seconds - 60)).to_string();
+        let body = with(body.clone(), "created", json!(second - 60)).to_string();
         let event = wire::read(body.as_bytes(), then).unwrap();
-        incoming(event, body.as_bytes(), "platform", then, false)
+        incoming(event, body.as_bytes(), source, then, false)
     };
     actix_web::rt::System::new().block_on(async {
         store.commit(events.iter().map(old).collect()).await.unwrap();

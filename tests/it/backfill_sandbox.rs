@@ -12,6 +12,7 @@ use bursar::stripe::wire::tracked_types;
 use fastrand::Rng;
 use serde_json::{Value, json};
 
+use crate::support::events::account;
 use crate::support::{OPERATOR, Request, TestApp, now};
 use crate::torture;
 
@@ -204,6 +205,11 @@ fn check(app: &TestApp, platform: &Platform, events: &[Value]) {
     }
     until_settled(app);
     let state = platform.state();
+    let own = platform.sandbox.platform.as_str();
+    let on_behalf_of_itself = platform.sandbox.with(|sandbox| {
+        sandbox.journal.iter().filter(|call| call.account.as_deref() == Some(own)).count()
+    });
+    assert_eq!(on_behalf_of_itself, 0, "the platform is no account of its own");
     let all = |kind: &str| state[kind].as_array().unwrap().clone();
     for account in all("accounts").iter().filter(|account| account["id"] != state["platform"]) {
         let shown = app.read(&format!("/v1/accounts/{}", account["id"].as_str().unwrap()));
@@ -240,6 +246,8 @@ fn whatever_was_not_delivered_is_known_after_a_backfill() {
         let variables =
             [("STRIPE_KEY", "sk_test_platform"), ("STRIPE_API_BASE", &platform.sandbox.url())];
         let mut app = TestApp::start_with(&variables, Limits::default());
+        // Known as an account, and yet not a connected one.
+        app.apply(&account(&platform.sandbox.platform));
         let mut events = Vec::new();
         for _ in 0..3 {
             for _ in 0..12 {
@@ -263,7 +271,9 @@ fn whatever_was_not_delivered_is_known_after_a_backfill() {
                 app.restart();
                 id = ask(&app);
             }
-            fetched += complete(&app, id)["new"].as_u64().unwrap();
+            let report = complete(&app, id);
+            assert_eq!(report["warnings"], json!([]));
+            fetched += report["new"].as_u64().unwrap();
             check(&app, &platform, &events);
         }
     }

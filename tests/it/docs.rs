@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use bursar::domain::account::{Account, AccountStatus, Facts, Fields, Profile};
 use bursar::domain::id::Kind;
 use bursar::domain::lifecycle::Lifecycle;
+use bursar::domain::operation::OperationState;
 use bursar::domain::payout::PayoutStatus;
 use bursar::domain::topup::TopupStatus;
 use bursar::domain::transfer::{Transfer, TransferStatus};
@@ -294,10 +295,47 @@ fn accounts() -> String {
     )
 }
 
+const OPERATIONS: &str = "\
+What bursar asks of Stripe, and what is known of it ([operations-api.md](operations-api.md)).
+Nothing leaves `succeeded`; what Stripe reports to have made was made, also when it was thought
+to be refused.
+";
+
+fn meaning(state: OperationState) -> &'static str {
+    match state {
+        OperationState::Requested => "recorded; nothing was sent that could have had an effect",
+        OperationState::WaitingForFunds => "a transfer that is held until its money is there",
+        OperationState::Sent => "a call is under way",
+        OperationState::Succeeded => "Stripe has done it",
+        OperationState::Refused => "nothing was done; `error` or `reasons` say why",
+        OperationState::Unknown => "it was sent, and what became of it is being found out",
+    }
+}
+
+fn operations() -> String {
+    let (mut chart, mut rows) = (vec!["stateDiagram-v2".to_owned()], String::new());
+    for start in [OperationState::Requested, OperationState::WaitingForFunds] {
+        chart.push(format!("    [*] --> {}", start.word()));
+    }
+    for state in OperationState::ALL {
+        let next = state.next().iter().map(|next| format!("`{}`", next.word()));
+        let next = next.collect::<Vec<_>>().join(", ");
+        let next = if next.is_empty() { "final" } else { &next };
+        writeln!(rows, "| `{}` | {} | {next} |", state.word(), meaning(state)).unwrap();
+        chart.extend(
+            state.next().iter().map(|next| format!("    {} --> {}", state.word(), next.word())),
+        );
+    }
+    format!(
+        "## Operations\n\n{OPERATIONS}\n```mermaid\n{}\n```\n\n| state | means | may become |\n|---|---|---|\n{rows}",
+        chart.join("\n")
+    )
+}
+
 fn lifecycles() -> String {
     let topups = one_way("Top-ups", TopupStatus::Pending);
     let payouts = one_way("Payouts", PayoutStatus::Pending);
-    [HEAD, ONE_WAY, &topups, &payouts, &transfers(), &accounts()].join("\n")
+    [HEAD, ONE_WAY, &topups, &payouts, &transfers(), &accounts(), &operations()].join("\n")
 }
 
 fn path(name: &str) -> PathBuf {

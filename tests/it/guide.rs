@@ -86,6 +86,8 @@ fn the_guide_is_true() {
     let mut reader = Reader::new(&demo);
     let blocks = blocks::of(GUIDE);
     assert!(blocks.len() > 30, "the commands are not found");
-    blocks.iter().for_each(|block| reader.follow(block));
+    for block in &blocks {
+        reader.follow(block);
+    }
     assert_eq!(demo.read("/v1/summary")["events"]["parked"], 0);
 }

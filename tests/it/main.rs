@@ -26,6 +26,12 @@ mod torture;
 
 /// Onboarding and money: what is asked for, what is sent, what comes back.
 mod operations;
+/// kill -9 around calls to Stripe.
+mod operations_crash;
+/// Calls to Stripe that go wrong in every way.
+mod operations_faults;
+/// Transfers that wait for their money.
+mod operations_funds;
 /// Operations as a store keeps them.
 mod operations_store;
 
@@ -40,6 +46,8 @@ mod backfill;
 mod backfill_cli;
 /// Backfills of a sandbox in which much happens and goes wrong.
 mod backfill_sandbox;
+/// Backfills of which a part goes wrong.
+mod backfill_troubles;
 /// The sample page in a real browser: Connect, onboarding, and what changes without a reload.
 mod browser;
 /// The change feed: polled, waited for, streamed.
@@ -66,6 +74,8 @@ mod guide;
 mod history;
 /// `bursar history` and `bursar redrive`, which ask a running server.
 mod history_cli;
+/// Stripe's own command line tool drives the stand-in, and forwards its events to a running server.
+mod listen;
 /// Lists, while derived records are written behind the acknowledgement.
 mod listing;
 /// Who follows the change feed through kill -9 ends with what the server shows.

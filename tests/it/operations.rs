@@ -110,7 +110,7 @@ fn an_account_is_created_as_in_the_guide_and_its_reference_is_its_own() {
     let platform = Platform::start();
     let body = json!({
         "country": "US", "email": "jenny@example.com", "reference": "u7",
-        "individual": { "first_name": "Jenny", "dob": { "day": 1 } }, "metadata": { "plan": "gold" },
+        "individual": { "first_name": "Jenny", "dob": { "day": 1, "month": 2, "year": 1990 } }, "metadata": { "plan": "gold" },
     });
     let created = platform.done(201, "/v1/accounts", "key", &body);
     assert_eq!(
@@ -136,9 +136,33 @@ fn an_account_is_created_as_in_the_guide_and_its_reference_is_its_own() {
     let answer = platform.order("/v1/accounts", "other", &body);
     assert_problem(&answer, 409, "reference_taken", "another key");
     assert_eq!(answer.json()["account"], id);
-    assert_eq!(platform.made("/v1/accounts").len(), 1);
-    // It is there to be read before any webhook could tell.
-    platform.until(&format!("/v1/accounts/{id}"), "status", &json!("onboarding"));
+    let made = platform.made("/v1/accounts");
+    assert_eq!(made.iter().filter(|id| id.starts_with("acct_")).count(), 1, "{made:?}");
+}
+
+/// The first read after the answer shows it, and history tells where that comes from.
+#[test]
+fn what_was_made_is_there_before_any_event_tells_of_it() {
+    let platform = Platform::start();
+    platform.stripe.with(|sandbox| sandbox.world.outbox.hold(true));
+    let account = platform.done(201, "/v1/accounts", "account", &json!({ "country": "US" }));
+    let path = format!("/v1/accounts/{}", account["object_id"].as_str().unwrap());
+    assert_eq!(platform.app.read(&path)["status"], "onboarding");
+    let body = json!({ "amount": 2000, "currency": "usd" });
+    let topup = platform.done(201, "/v1/topups", "topup", &body);
+    let path = format!("/v1/topups/{}", topup["object_id"].as_str().unwrap());
+    assert_eq!(platform.app.read(&path)["status"], "pending");
+    platform.stripe.with(|sandbox| sandbox.world.outbox.hold(false));
+    platform.stripe.advance(0);
+    let history = format!("{path}/history");
+    let start = std::time::Instant::now();
+    while platform.app.column(&history, "type").len() < 2 {
+        assert!(start.elapsed().as_secs() < 30, "its event never came");
+        std::thread::yield_now();
+    }
+    assert_eq!(platform.app.column(&history, "type"), ["topup.observed", "topup.created"]);
+    assert_eq!(platform.app.column(&history, "source"), ["operation", "platform"]);
+    assert_eq!(platform.app.column(&history, "step"), ["first", "repeat"]);
 }
 
 #[test]

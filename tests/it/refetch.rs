@@ -95,6 +95,17 @@ fn an_outage_is_waited_out() {
     until(&app, "/v1/accounts/acct_1", is_settled);
 }
 
+/// Longer than a read is tried in a row elsewhere.
+#[test]
+fn an_outage_is_waited_out_however_long_it_is() {
+    let kept = Kept::start();
+    let app = start(&kept);
+    kept.holds(None, "/v1/accounts/acct_1", &object(&account("acct_1")));
+    kept.has_troubles(std::iter::repeat_n(Reply::HangUp, 10 * 3));
+    contradict(&app, "acct_1", std::convert::identity);
+    until(&app, "/v1/accounts/acct_1", is_settled);
+}
+
 /// The second in which the contradiction arose must be over before anything fetched can tell.
 #[test]
 fn what_is_ambiguous_in_this_second_is_fetched_a_little_later() {

@@ -192,6 +192,10 @@ fn what_may_have_been_done_is_unknown() {
         ("a refusal of something between", vec![plain(403, "<html>")], Unknown, 1),
         ("its JSON", vec![plain(404, r#"{"message":"no route"}"#)], Unknown, 1),
         ("a conflict of something between", vec![plain(409, "")], Unknown, 1),
+        ("its error", vec![plain(403, r#"{"error":{"message":"denied"}}"#)], Unknown, 1),
+        ("its conflict", vec![plain(409, r#"{"error":{"code":409}}"#)], Unknown, 1),
+        ("one without a type", vec![no(400, "", "")], Unknown, 1),
+        ("it waited no longer", vec![invalid(408, "")], Unknown, 1),
         ("a redirect", vec![redirect], Unknown, 1),
     ]);
 }
@@ -361,6 +365,15 @@ fn a_refusal_brings_stripes_own_words() {
     assert_eq!(error.code.as_deref(), Some("balance_insufficient"));
     assert_eq!(error.message, "Too little.");
     assert_eq!(error.param.as_deref(), Some("amount"));
+}
+
+#[test]
+fn what_stripe_answered_is_in_no_debug() {
+    let body = r#"{"id":"tr_1","description":"MARKER7f3a"}"#;
+    let stripe = FakeStripe::scripted(vec![plain(200, body)]);
+    let answer = call(&stripe.base, persistence(), &transfer()).0.unwrap();
+    let shown = format!("{answer:?}");
+    assert!(shown.contains("200") && !shown.contains("MARKER7f3a"), "{shown}");
 }
 
 #[test]

@@ -179,6 +179,15 @@ fn nothing_is_sent_once_the_key_may_have_been_forgotten() {
 }
 
 #[test]
+fn a_link_is_not_asked_for_again_once_nobody_waits_for_it() {
+    let link = Operation {
+        action: Action::CreateOnboardingLink,
+        ..in_state(OperationState::Unknown, false)
+    };
+    assert_eq!((link.due(at(599)), link.due(at(600))), (Due::SendAgain, Due::LookUp));
+}
+
+#[test]
 fn parameters_are_kept_only_while_they_may_be_needed() {
     let mut operation = Operation::new(request(false), at(0));
     for (happening, kept) in [(Happening::Sent, true), (lost(), true), (answered(), false)] {
@@ -203,6 +212,17 @@ fn an_answer_after_the_event_completes_the_record_and_a_contradicting_one_does_n
     };
     assert_eq!(reported.after(other, at(2)), None);
     assert_eq!(completed.after(answered(), at(3)), None, "nothing is new");
+}
+
+#[test]
+fn stripes_answer_is_stronger_than_a_persons_decision() {
+    let decided = in_state(OperationState::Unknown, false).after(decided(false), at(1)).unwrap();
+    assert_eq!(decided.state, OperationState::Refused);
+    let answered = decided.after(answered(), at(2)).unwrap();
+    assert_eq!(
+        (answered.state, answered.settled),
+        (OperationState::Succeeded, Some(Settled::Answer))
+    );
 }
 
 #[test]

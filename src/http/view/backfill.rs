@@ -49,11 +49,11 @@ pub fn backfill(report: &Report) -> Value {
 }
 
 fn list(list: &List) -> Value {
-    let List { account, counts, skipped } = list;
+    let List { account, counts, skipped, failed } = list;
     let Counts { fetched, new, known, parked } = counts;
     json!({
         "account": account, "fetched": fetched, "new": new, "known": known, "parked": parked,
-        "skipped": skipped,
+        "skipped": skipped, "failed": failed,
     })
 }
 

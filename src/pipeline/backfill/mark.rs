@@ -5,6 +5,8 @@
 //! source of its own: when that source was last heard is then where the next run has to read back
 //! to, and no event of an account that was first seen after the first note counts as looked for.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use crate::domain::time::Timestamp;
@@ -29,22 +31,34 @@ pub(super) struct Mark {
     pub(super) complete_until: Option<u64>,
     /// Accounts that were first seen after this place in the order of arrival were not looked at.
     pub(super) looked_at: u64,
+    /// Accounts whose lists Stripe did not show to the last complete run.
+    pub(super) skipped: BTreeSet<String>,
     /// When a delivery last came, in Unix seconds.
     pub(super) last_heard: Option<u64>,
 }
 
 impl Mark {
-    pub(super) async fn of(store: &SharedStore, livemode: bool) -> Result<Self, StoreError> {
+    pub(super) async fn of(
+        store: &SharedStore,
+        livemode: bool,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
         let sources = store.summary(livemode).await?.sources;
-        let complete = sources.get(COMPLETE).copied();
-        let begun = match complete {
-            Some(moment) => store.event(livemode, &begun_id(moment)).await?,
-            None => None,
+        // A clock was wrong when that was noted, and no later note would stand before it: rather
+        // read everything than too little.
+        let complete = sources.get(COMPLETE).copied().filter(|moment| *moment <= now);
+        let (begun, completed) = match complete {
+            Some(moment) => (
+                store.event(livemode, &begun_id(moment)).await?,
+                store.body(livemode, &completed_id(moment)).await?,
+            ),
+            None => (None, None),
         };
         let delivered = sources.iter().filter(|(name, _)| is_of_deliveries(name));
         Ok(Self {
             complete_until: complete.map(Timestamp::unix_seconds),
             looked_at: begun.map_or(0, |begun| begun.sequence),
+            skipped: completed.map(|body| skipped(&body)).unwrap_or_default(),
             last_heard: delivered.map(|(_, heard)| heard.unix_seconds()).max(),
         })
     }
@@ -57,6 +71,18 @@ fn is_of_deliveries(source: &str) -> bool {
 
 fn begun_id(moment: Timestamp) -> String {
     format!("{}_begun", run_id(moment))
+}
+
+fn completed_id(moment: Timestamp) -> String {
+    format!("{}_completed", run_id(moment))
+}
+
+/// What the note of a complete run says of the accounts that it left.
+fn skipped(note: &[u8]) -> BTreeSet<String> {
+    let note: serde_json::Value = serde_json::from_slice(note).unwrap_or_default();
+    let ids = note.pointer("/data/object/skipped").and_then(serde_json::Value::as_array);
+    let ids = ids.into_iter().flatten().filter_map(serde_json::Value::as_str);
+    ids.map(str::to_owned).collect()
 }
 
 /// The note that a run has begun; `moment` is that of Stripe's first answer.
@@ -72,7 +98,7 @@ pub(super) fn completed(
     livemode: bool,
     what: &serde_json::Value,
 ) -> Option<Incoming> {
-    let id = format!("{}_completed", run_id(moment));
+    let id = completed_id(moment);
     noted(&id, "bursar.backfill_completed", what, (moment, livemode), (COMPLETE, moment))
 }
 

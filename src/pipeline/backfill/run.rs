@@ -1,27 +1,26 @@
-//! One run: the platform's list, that of each account, and what is done when a gap was too long.
+//! One run: the platform's list, and that of each account.
+
+use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::domain::fold::State;
 use crate::domain::id::Kind;
 use crate::domain::time::Timestamp;
 use crate::pipeline::backfill::mark::{self, Mark};
+use crate::pipeline::backfill::tally::Tally;
 use crate::pipeline::backfill::walk::{Halt, Walk, commit};
 use crate::pipeline::backfill::{Backfills, Counts, List, Report, Stage, Works};
-use crate::pipeline::portable::to_rfc3339;
-use crate::pipeline::refetch::RefetchError;
+use crate::pipeline::refetch::{RefetchError, has_left};
 use crate::store::{Object, ObjectFilter, Slice};
 
 /// Read once more before the last complete run had begun: an event may be listed a while after the
 /// second that it names.
 const OVERLAP_SECONDS: u64 = 3600;
-/// How long Stripe lists an event.
-const KEPT_SECONDS: u64 = 30 * 86_400;
 /// Objects that are read at a time.
 const PAGE: usize = 200;
 
 pub(super) struct Run<'a> {
-    works: &'a Works,
+    pub(super) works: &'a Works,
     backfills: &'a Backfills,
     id: String,
 }
@@ -36,7 +35,9 @@ impl<'a> Run<'a> {
         self.note(|report| report.stage = Stage::Running);
         let stage = match self.all().await {
             Ok(()) => Stage::Complete,
-            Err(Halt::List(reason) | Halt::All(reason)) => Stage::Failed(reason),
+            Err(Halt::Hidden(reason) | Halt::List(reason) | Halt::All(reason)) => {
+                Stage::Failed(reason)
+            }
         };
         let ended_at = (self.works.clock)();
         self.note(|report| {
@@ -50,102 +51,160 @@ impl<'a> Run<'a> {
 
     async fn all(&self) -> Result<(), Halt> {
         let livemode = self.works.access.livemode;
-        let mark = Mark::of(&self.works.store, livemode).await?;
+        let mark = Mark::of(&self.works.store, livemode, (self.works.clock)()).await?;
         let full = self.backfills.report(&self.id).is_some_and(|report| report.full);
         let since = mark.complete_until.filter(|_| !full);
         let since = since.map(|until| until.saturating_sub(OVERLAP_SECONDS));
         self.note(|report| report.since = since);
         let too_long = self.warn_of_a_long_gap(&mark);
+        let mut tally = Tally::of(mark.skipped.clone());
 
-        let moment = self.platform(since).await?;
+        let moment = self.platform(since, &mut tally).await?;
         let begun = mark::begun(moment, livemode, (self.works.clock)());
         commit(self.works, begun.into_iter().collect()).await?;
-        self.discover().await?;
-        let looked_at = if full { 0 } else { mark.looked_at };
+        let returned = self.discover(&mut tally).await?;
+        let own = self.own_account(&mut tally).await?;
         self.each(Kind::Account, ObjectFilter::default(), async |account| {
-            let is_known = account.first_seen <= looked_at;
-            self.account(account, since.filter(|_| is_known)).await
+            let id = account.key.id.as_str();
+            let is_back = returned.contains(id);
+            // On behalf of itself Stripe shows the platform what is its own, as if it were another
+            // account's.
+            if own.as_deref() == Some(id) || (has_left(account) && !is_back) {
+                return Ok(());
+            }
+            let was_read = account.first_seen <= mark.looked_at && !mark.skipped.contains(id);
+            self.account(id, since.filter(|_| was_read && !is_back), &mut tally).await
         })
         .await?;
         if too_long {
-            self.fetch_what_was_missed().await?;
+            self.fetch_what_was_missed(&mut tally).await?;
         }
-        let completed = mark::completed(moment, livemode, &self.told());
+        tally.end()?;
+        let completed = mark::completed(moment, livemode, &self.told(&tally));
         commit(self.works, completed.into_iter().collect()).await?;
         Ok(())
     }
 
     /// Answers when Stripe gave its first page: all that was listed until then is fetched.
-    async fn platform(&self, since: Option<u64>) -> Result<Timestamp, Halt> {
+    async fn platform(&self, since: Option<u64>, tally: &mut Tally) -> Result<Timestamp, Halt> {
         let mut began = None;
         let asked = (self.works.clock)();
         let walk = Walk { works: self.works, account: None, since };
-        let mut list = List { account: None, counts: Counts::default(), skipped: None };
+        let mut list = List::of(None);
         let walked = walk.walk(|counts, moment| {
             began = began.or(moment);
             self.count(&mut list, counts);
         });
-        walked.await?;
+        match walked.await {
+            Ok(()) => tally.goes_on(),
+            Err(Halt::Hidden(reason) | Halt::List(reason)) => {
+                let what = format!("the platform's events were not all read: {reason}");
+                list.failed = Some(reason);
+                tally.fails(what)?;
+            }
+            Err(halt @ Halt::All(_)) => return Err(halt),
+        }
         self.tell(list);
-        // Stripe's clock, since the events are dated by it; ours tells apart what began in one
-        // second.
+        // Stripe's clock, since the events are dated by it, but never ahead of ours: a moment that
+        // is too early has only more read the next time. Ours tells apart what began in one second.
         let second = began.map_or(asked.signed_seconds(), Timestamp::signed_seconds);
+        let second = second.min(asked.signed_seconds());
         Ok(Timestamp(second * 1_000_000 + asked.0.rem_euclid(1_000_000)))
     }
 
-    /// Accounts of which no event ever arrived. A key may not have the permission to list them;
-    /// those that are known are enough to go on.
-    async fn discover(&self) -> Result<(), Halt> {
-        let Err(error) = self.list_accounts().await else { return Ok(()) };
-        let warning = format!("Stripe's accounts were not all listed: {error}");
-        if error.may_pass() {
-            return Err(Halt::All(warning));
+    /// Keeps accounts of which no event ever arrived, and answers which came back unheard. A key
+    /// may not have the permission to list them; those that are known are enough to go on.
+    async fn discover(&self, tally: &mut Tally) -> Result<BTreeSet<String>, Halt> {
+        let mut returned = BTreeSet::new();
+        match self.list_accounts(&mut returned).await {
+            Ok(()) => tally.goes_on(),
+            Err(error) => {
+                self.goes_without("Stripe's accounts were not all listed", &error, tally)?;
+            }
         }
-        self.note(|report| report.warnings.push(warning));
-        Ok(())
+        Ok(returned)
     }
 
-    async fn list_accounts(&self) -> Result<(), RefetchError> {
+    async fn list_accounts(&self, returned: &mut BTreeSet<String>) -> Result<(), RefetchError> {
         let Works { refetcher, store, pace, .. } = self.works;
-        let (mut after, mut failures) = (None::<String>, 0);
+        let mut after = None::<String>;
         loop {
-            tokio::time::sleep(pace.between_reads).await;
-            match refetcher.fetch_unknown_accounts(store, after.as_deref()).await {
-                Ok((new, next)) => {
-                    self.note(|report| report.discovered += new);
-                    failures = 0;
-                    after = next;
-                    if after.is_none() {
-                        return Ok(());
-                    }
-                }
-                Err(error) => {
-                    failures += 1;
-                    let wait = pace.wait_after(failures).filter(|_| error.may_pass());
-                    let Some(wait) = wait else { return Err(error) };
-                    tokio::time::sleep(wait).await;
-                }
+            let read = async || refetcher.fetch_unknown_accounts(store, after.as_deref()).await;
+            let listing = pace.patiently(read, RefetchError::may_pass).await?;
+            self.note(|report| report.discovered += listing.new);
+            returned.extend(listing.returned);
+            after = listing.next;
+            if after.is_none() {
+                return Ok(());
             }
         }
     }
 
-    async fn account(&self, account: &Object, since: Option<u64>) -> Result<(), Halt> {
-        let id = account.key.id.as_str();
+    /// `None` when the key may not see it.
+    async fn own_account(&self, tally: &mut Tally) -> Result<Option<String>, Halt> {
+        let Works { refetcher, pace, .. } = self.works;
+        let read = async || refetcher.own_account().await;
+        let error = match pace.patiently(read, RefetchError::may_pass).await {
+            Ok(id) => return Ok(Some(id)),
+            Err(error) => error,
+        };
+        let what = "the platform's own account cannot be told from those that are connected to it";
+        if error.may_pass() {
+            return Err(Halt::All(format!("{what}: {error}")));
+        }
+        self.goes_without(what, &error, tally)?;
+        Ok(None)
+    }
+
+    async fn account(&self, id: &str, since: Option<u64>, tally: &mut Tally) -> Result<(), Halt> {
         let walk = Walk { works: self.works, account: Some(id), since };
-        let mut list =
-            List { account: Some(id.to_owned()), counts: Counts::default(), skipped: None };
+        let mut list = List::of(Some(id));
         match walk.walk(|counts, _| self.count(&mut list, counts)).await {
-            Ok(()) => {}
+            Ok(()) => {
+                tally.goes_on();
+                tally.skipped.remove(id);
+            }
             // An account that is closed, or no longer ours, must not keep the others waiting.
-            Err(Halt::List(reason)) => list.skipped = Some(reason),
+            Err(Halt::Hidden(reason)) => {
+                tally.goes_on();
+                tally.skipped.insert(id.to_owned());
+                self.warn(format!("the events of {id} were not read: {reason}"));
+                list.skipped = Some(reason);
+            }
+            Err(Halt::List(reason)) => {
+                let what = format!("the events of {id} were not all read: {reason}");
+                list.failed = Some(reason);
+                self.tell(list);
+                return tally.fails(what);
+            }
             Err(halt @ Halt::All(_)) => return Err(halt),
         }
         self.tell(list);
         Ok(())
     }
 
-    /// Does something with every object of a kind, those of accounts that left us excepted.
-    async fn each(
+    /// Goes on after a failure, unless nothing else would do better. What may pass is for the next
+    /// run to read, so this one will not be complete; what cannot is only warned of.
+    pub(super) fn goes_without(
+        &self,
+        what: &str,
+        error: &RefetchError,
+        tally: &mut Tally,
+    ) -> Result<(), Halt> {
+        let what = format!("{what}: {error}");
+        if error.is_of_the_key() {
+            return Err(Halt::All(what));
+        }
+        if error.may_pass() {
+            return tally.fails(what);
+        }
+        tally.goes_on();
+        self.warn(what);
+        Ok(())
+    }
+
+    /// Does something with every object of a kind.
+    pub(super) async fn each(
         &self,
         kind: Kind,
         filter: ObjectFilter,
@@ -156,7 +215,7 @@ impl<'a> Run<'a> {
             let slice = Slice { from, limit: PAGE };
             let livemode = self.works.access.livemode;
             let page = self.works.store.objects(livemode, kind, filter.clone(), slice).await?;
-            for object in page.items.iter().filter(|object| is_ours(object)) {
+            for object in &page.items {
                 work(object).await?;
             }
             from = page.next;
@@ -166,75 +225,32 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn warn_of_a_long_gap(&self, mark: &Mark) -> bool {
-        let now = (self.works.clock)().unix_seconds();
-        let Some(last) = mark.complete_until.or(mark.last_heard) else { return false };
-        if now.saturating_sub(last) <= KEPT_SECONDS {
-            return false;
-        }
-        let time = |seconds: u64| {
-            to_rfc3339(Timestamp(i64::try_from(seconds).unwrap_or_default() * 1_000_000))
-        };
-        let warning = format!(
-            "Stripe keeps events for 30 days: those from {} to {} that did not arrive are gone for \
-             good; the accounts, and the top-ups and payouts that were under way, are fetched anew",
-            time(last),
-            time(now - KEPT_SECONDS)
-        );
-        tracing::warn!("{warning}");
-        self.note(|report| report.warnings.push(warning));
-        true
-    }
-
-    /// What events no longer tell, the objects do: at least how they are now.
-    async fn fetch_what_was_missed(&self) -> Result<(), Halt> {
-        for (kind, statuses) in [
-            (Kind::Account, &[None][..]),
-            (Kind::Topup, &[Some("pending")][..]),
-            (Kind::Payout, &[Some("pending"), Some("in_transit")][..]),
-        ] {
-            for status in statuses {
-                let status = status.map(str::to_owned);
-                let filter = ObjectFilter { status, ..ObjectFilter::default() };
-                self.each(kind, filter, async |object| self.fetch(object).await).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn fetch(&self, object: &Object) -> Result<(), Halt> {
-        tokio::time::sleep(self.works.pace.between_reads).await;
-        match self.works.refetcher.refetch(&object.key).await {
-            Ok(_) => self.note(|report| report.refetched += 1),
-            Err(error) => {
-                let kind = object.key.kind.word();
-                let warning = format!("{kind} {} was not fetched: {error}", object.key.id);
-                self.note(|report| report.warnings.push(warning));
-            }
-        }
-        Ok(())
-    }
-
     fn count(&self, list: &mut List, counts: Counts) {
         list.counts.add(counts);
         self.note(|report| report.total.add(counts));
     }
 
     fn tell(&self, list: List) {
+        let is_read = list.skipped.is_none() && list.failed.is_none();
         self.note(|report| {
-            report.lists += 1;
-            if list.account.is_none() || list.counts.fetched > 0 || list.skipped.is_some() {
+            report.lists += u64::from(is_read);
+            if list.account.is_none() || list.counts.fetched > 0 || !is_read {
                 report.told.push(list);
             }
         });
     }
 
-    fn note(&self, note: impl FnOnce(&mut Report)) {
+    pub(super) fn warn(&self, warning: String) {
+        tracing::warn!("{warning}");
+        self.note(|report| report.warnings.push(warning));
+    }
+
+    pub(super) fn note(&self, note: impl FnOnce(&mut Report)) {
         self.backfills.note(&self.id, note);
     }
 
     /// What the note of a complete run says beside the moment.
-    fn told(&self) -> serde_json::Value {
+    fn told(&self, tally: &Tally) -> serde_json::Value {
         let report = self.backfills.report(&self.id);
         let Some(Report { id, by, full, lists, total, discovered, refetched, warnings, .. }) =
             report
@@ -246,6 +262,7 @@ impl<'a> Run<'a> {
             "object": "bursar.backfill", "id": id, "by": by, "full": full, "lists": lists,
             "fetched": fetched, "new": new, "known": known, "parked": parked,
             "discovered": discovered, "refetched": refetched, "warnings": warnings,
+            "skipped": tally.skipped,
         })
     }
 }
@@ -263,9 +280,9 @@ fn log(report: &Report) {
     }
 }
 
-fn is_ours(object: &Object) -> bool {
-    match &object.progress.state {
-        State::Account(account) => !account.deauthorized,
-        State::Topup(_) | State::Transfer(_) | State::Payout(_) | State::Balance(_) => true,
+impl List {
+    fn of(account: Option<&str>) -> Self {
+        let account = account.map(str::to_owned);
+        Self { account, counts: Counts::default(), skipped: None, failed: None }
     }
 }

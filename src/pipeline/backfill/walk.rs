@@ -18,6 +18,8 @@ const CHUNK: usize = 20;
 #[derive(Debug)]
 pub(super) enum Halt {
     /// Stripe does not show this list.
+    Hidden(String),
+    /// This list could not be read to its end; another may be.
     List(String),
     /// Nothing can be done now, with this list or another.
     All(String),
@@ -61,11 +63,11 @@ impl Walk<'_> {
                             from = Start::Until(created);
                             continue;
                         }
-                        _ => return Err(halt(&error)),
+                        (from, _) => return Err(halt(&error, from == Start::Newest)),
                     },
                 };
             let Listed { events, has_more } = listed_events(&answer.body, self.account)
-                .ok_or_else(|| Halt::All("Stripe's list of events cannot be read".to_owned()))?;
+                .ok_or_else(|| Halt::List("Stripe's list of events cannot be read".to_owned()))?;
             let counts = self.keep(&events).await?;
             noted(counts, moment_of(&answer));
             let Some(last) = events.into_iter().next_back().filter(|_| has_more) else {
@@ -147,13 +149,16 @@ fn is_gone(error: &CallError) -> bool {
     }
 }
 
-fn halt(error: &CallError) -> Halt {
+fn halt(error: &CallError, is_first_page: bool) -> Halt {
     match error {
         // The key itself is refused.
-        CallError::Refused { status: 401, .. }
-        | CallError::NotDone { retry: true, .. }
-        | CallError::Unknown { .. } => Halt::All(error.to_string()),
-        CallError::Refused { .. } | CallError::NotDone { .. } => Halt::List(error.to_string()),
+        CallError::Refused { status: 401, .. } => Halt::All(error.to_string()),
+        CallError::Refused { .. } | CallError::NotDone { retry: false, .. } if is_first_page => {
+            Halt::Hidden(error.to_string())
+        }
+        CallError::Refused { .. } | CallError::NotDone { .. } | CallError::Unknown { .. } => {
+            Halt::List(error.to_string())
+        }
     }
 }
 

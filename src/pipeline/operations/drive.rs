@@ -3,11 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::operation::{Due, Happening, Operation, OperationError, OperationState, Reason};
+use tokio::time::Instant;
+
+use crate::domain::id::{Kind, ObjectKey};
+use crate::domain::operation::{
+    Action, Due, Happening, Operation, OperationError, OperationState, Reason,
+};
 use crate::pipeline::operations::Inner;
 use crate::store::{Advanced, StoreError};
 use crate::stripe::client::{Answer, CallError, StripeError};
 use crate::stripe::outgoing::{call_of, kept_of};
+
+/// How long an answer may be held up by showing what it made.
+const SHOWN_WITHIN: Duration = Duration::from_secs(2);
 
 /// Whether a turn got the operation further.
 pub(super) enum Turn {
@@ -57,6 +65,7 @@ impl Inner {
     }
 
     async fn turn(&self, id: &str) -> Result<Turn, StoreError> {
+        let _turn = self.turns.of(id).await;
         let Some(operation) = self.store.operation(self.access.livemode, id).await? else {
             return Ok(Turn::Done);
         };
@@ -67,7 +76,7 @@ impl Inner {
             }
             Due::LookForFunds => Ok(Turn::Done),
             Due::Send => self.send(operation).await,
-            Due::SendAgain => self.call(operation).await,
+            Due::SendAgain => self.send_again(operation).await,
             Due::NoteLost => {
                 let reason = "bursar stopped before the answer came".to_owned();
                 self.take(&operation, Happening::Lost { reason, request_id: None }).await?;
@@ -97,18 +106,34 @@ impl Inner {
         }
     }
 
+    /// The same call with the same key, whose first answer Stripe gives again. Where that is a
+    /// failure of its own, what there is may still tell.
+    async fn send_again(&self, operation: Operation) -> Result<Turn, StoreError> {
+        match self.call(operation.clone()).await? {
+            Turn::Later => self.look_for(operation).await,
+            turn @ (Turn::Done | Turn::Further) => Ok(turn),
+        }
+    }
+
     /// Makes the call and takes in what comes of it. The operation must be recorded as sent.
     async fn call(&self, operation: Operation) -> Result<Turn, StoreError> {
-        let happening = {
+        let (result, elapsed) = {
             let _turn = self.calls.acquire().await;
             self.spending.sent(&operation, self.now());
-            self.access.stripe.call(&call_of(&operation)).await
+            let asked = Instant::now();
+            (self.access.stripe.call(&call_of(&operation)).await, asked.elapsed())
         };
-        let happening = happening_of(happening);
+        let answer = result.as_ref().ok().cloned();
+        let happening = happening_of(result);
         let later =
             matches!(happening, Happening::Lost { .. } | Happening::NotDone { retry: true, .. });
         self.spending.happened(&operation, &happening, self.now());
         let now = self.keep(&operation, happening).await;
+        if let Some(answer) = answer {
+            self.show(&operation, &answer, elapsed).await;
+        }
+        // Only now is who waits told: what was made can be read.
+        self.stepped();
         // What was refused with an earlier outcome in doubt is asked for again, too.
         let open = now.state == OperationState::Unknown || now.state == OperationState::Requested;
         if now.state == OperationState::WaitingForFunds {
@@ -117,12 +142,36 @@ impl Inner {
         Ok(if later || open { Turn::Later } else { Turn::Done })
     }
 
+    /// Shows what was made to readers, before any event can. They learn of it anyway, if later.
+    async fn show(&self, operation: &Operation, answer: &Answer, elapsed: Duration) {
+        let kind = match operation.action {
+            Action::CreateAccount => Kind::Account,
+            Action::CreateTopup => Kind::Topup,
+            Action::CreateTransfer => Kind::Transfer,
+            Action::CreatePerson
+            | Action::CreateOnboardingLink
+            | Action::CancelTopup
+            | Action::ReverseTransfer => return,
+        };
+        // What was answered before says how it was then.
+        let Some(id) = answer.id().filter(|_| !answer.replayed) else { return };
+        let key = ObjectKey::new(self.access.livemode, kind, None, &id);
+        let kept = self.refetcher.keep_made(&key, answer, elapsed);
+        match tokio::time::timeout(SHOWN_WITHIN, kept).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(object.id = %id, %error, "what was made is shown later");
+            }
+            Err(_) => tracing::warn!(object.id = %id, "what was made is shown later"),
+        }
+    }
+
     /// Takes something in, and does not give up before it is recorded: what Stripe said is said
     /// once.
     async fn keep(&self, operation: &Operation, happening: Happening) -> Operation {
         let mut failures = 0;
         loop {
-            match self.take(operation, happening.clone()).await {
+            match self.record(operation, happening.clone()).await {
                 Ok(operation) => return operation,
                 Err(error) => {
                     tracing::error!(operation.id = %operation.id, %error, "Stripe's answer cannot be recorded; trying again");
@@ -135,8 +184,19 @@ impl Inner {
         }
     }
 
-    /// Takes something in, on top of whatever else has happened meanwhile.
+    /// Takes something in, and tells those who wait.
     pub(super) async fn take(
+        &self,
+        operation: &Operation,
+        happening: Happening,
+    ) -> Result<Operation, StoreError> {
+        let now = self.record(operation, happening).await?;
+        self.stepped();
+        Ok(now)
+    }
+
+    /// Records something on top of whatever else has happened meanwhile.
+    async fn record(
         &self,
         operation: &Operation,
         happening: Happening,
@@ -154,7 +214,6 @@ impl Inner {
             };
             match self.store.advance(next, held.version).await? {
                 Advanced::Recorded(now) => {
-                    self.stepped();
                     tell(&now);
                     return Ok(now);
                 }

@@ -128,8 +128,11 @@ impl Inner {
         let operation = operation.clone();
         // A task of its own, which a stop does not cut off.
         let work = self.run_to_end(async move {
-            let turn = driving.inner.send(operation.clone()).await?;
             let inner = Arc::clone(&driving.inner);
+            let turn = {
+                let _turn = inner.turns.of(&operation.id).await;
+                inner.send(operation.clone()).await?
+            };
             drop(driving);
             match turn {
                 Turn::Done => {}

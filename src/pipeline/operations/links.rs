@@ -1,9 +1,7 @@
 //! Links that send a person to onboarding. A link is for one visit, and its address is handed on
 //! and forgotten: asked for it again under the same key, Stripe is asked again under its own.
 
-use std::hash::{BuildHasher, RandomState};
-
-use tokio::sync::{Mutex, MutexGuard};
+use std::sync::Arc;
 
 use crate::domain::operation::{Happening, Operation, OperationState, Params};
 use crate::pipeline::operations::drive::happening_of;
@@ -12,28 +10,6 @@ use crate::pipeline::operations::{Inner, Operations, RequestError};
 use crate::store::{Advanced, Begun};
 use crate::stripe::outgoing::{Link, call_of, link_of};
 
-/// Of one operation, one call at a time: Stripe refuses a key that is in use.
-pub(super) struct Turns {
-    hasher: RandomState,
-    turns: [Mutex<()>; 32],
-}
-
-impl Default for Turns {
-    fn default() -> Self {
-        Self { hasher: RandomState::new(), turns: std::array::from_fn(|_| Mutex::default()) }
-    }
-}
-
-impl Turns {
-    async fn of(&self, id: &str) -> Option<MutexGuard<'_, ()>> {
-        let place = usize::try_from(self.hasher.hash_one(id)).unwrap_or_default();
-        match self.turns.get(place % self.turns.len()) {
-            Some(turn) => Some(turn.lock().await),
-            None => None,
-        }
-    }
-}
-
 impl Operations {
     /// A new link, or the one that this key has brought before.
     pub async fn link(&self, wanted: Wanted, asked: Asked) -> Result<Link, RequestError> {
@@ -41,7 +17,7 @@ impl Operations {
         // Goes on when who asked goes away: a link that was made must be known to be.
         let work = self.inner.run_to_end(async move {
             let operation = inner.begun(&wanted, &asked).await?;
-            let _turn = inner.links.of(&operation.id).await;
+            let _turn = inner.turns.of(&operation.id).await;
             inner.fetch_link(&wanted, operation).await
         });
         work.await.unwrap_or_else(|| Err(no_link("bursar is stopping; ask again")))
@@ -98,7 +74,7 @@ impl Inner {
     }
 
     async fn fetch_link(
-        self: &std::sync::Arc<Self>,
+        self: &Arc<Self>,
         wanted: &Wanted,
         operation: Operation,
     ) -> Result<Link, RequestError> {

@@ -11,25 +11,42 @@ use crate::stripe::outgoing::{Listed, listed, lookup_of, status_of};
 const MOST_PAGES: usize = 100;
 
 impl Inner {
+    /// Asks once, when nothing else is left to do.
     pub(super) async fn look_up(&self, operation: Operation) -> Result<Turn, StoreError> {
-        let Some(call) = lookup_of(&operation) else { return Ok(Turn::Done) };
-        let found = if operation.action == Action::CancelTopup {
-            self.canceled(&call).await
-        } else {
-            self.in_list(&operation, call).await
-        };
-        match found {
+        match self.found(&operation).await {
             Ok(Some(happening)) => {
                 self.take(&operation, happening).await?;
                 Ok(Turn::Done)
             }
             // Neither the next look nor any other would tell.
             Ok(None) => Ok(Turn::Done),
-            Err(error) => {
-                tracing::warn!(operation.id = %operation.id, %error, "Stripe could not be asked what became of an operation");
-                Ok(Turn::Later)
-            }
+            Err(_) => Ok(Turn::Later),
         }
+    }
+
+    /// Takes what there is as an answer; that there is nothing is none yet, since the call may be
+    /// made again.
+    pub(super) async fn look_for(&self, operation: Operation) -> Result<Turn, StoreError> {
+        match self.found(&operation).await {
+            Ok(Some(happening @ Happening::Found { .. })) => {
+                self.take(&operation, happening).await?;
+                Ok(Turn::Done)
+            }
+            Ok(_) | Err(_) => Ok(Turn::Later),
+        }
+    }
+
+    /// What there is at Stripe of an operation; nothing where that cannot be told.
+    async fn found(&self, operation: &Operation) -> Result<Option<Happening>, CallError> {
+        let Some(call) = lookup_of(operation) else { return Ok(None) };
+        let found = if operation.action == Action::CancelTopup {
+            self.canceled(&call).await
+        } else {
+            self.in_list(operation, call).await
+        };
+        found.inspect_err(|error| {
+            tracing::warn!(operation.id = %operation.id, %error, "Stripe could not be asked what became of an operation");
+        })
     }
 
     async fn canceled(&self, call: &Call) -> Result<Option<Happening>, CallError> {

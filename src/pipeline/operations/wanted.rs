@@ -166,8 +166,8 @@ impl Wanted {
             && self.fingerprint(&operation.id) == operation.fingerprint
     }
 
-    /// Of all that the request says, in any order, and salted: what it was of cannot be guessed from
-    /// a list of likely values made once.
+    /// Of all that the request says, in any order, and salted: what it was of cannot be guessed
+    /// from a list of likely values made once.
     fn fingerprint(&self, salt: &str) -> String {
         let mut pairs = self.params().0;
         let mut ours = |name: &str, value: &str| pairs.push((name.to_owned(), value.to_owned()));

@@ -135,11 +135,17 @@ impl Watch {
             },
             Err(error) => error,
         };
-        let wait = self.pace.wait_after(tried).filter(|_| error.may_pass());
-        let Some(wait) = wait else {
+        if !error.may_pass() {
             tracing::warn!(object.id = %key.id, %error, "an ambiguous object could not be fetched");
             return;
-        };
+        }
+        // However long it takes: nothing else would bring it up again before the next start.
+        let wait = self.pace.wait_after(tried).unwrap_or(self.pace.longest_wait);
+        if tried == self.pace.attempts {
+            tracing::warn!(
+                object.id = %key.id, %error, "an ambiguous object is not fetched yet; trying on"
+            );
+        }
         let now: Timestamp = (self.refetcher.clock)();
         self.due.insert(key, (now.unix_seconds() + wait.as_secs().max(1), tried));
     }

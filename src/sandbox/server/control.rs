@@ -70,6 +70,7 @@ const LEVERS: &[(&str, &str)] = &[
     ("GET /_sandbox/requests", "the calls that were seen, and what each made"),
     ("DELETE /_sandbox/requests", "forgets them"),
     ("GET /_sandbox/deliveries", "webhook deliveries with their attempts"),
+    ("GET /_sandbox/listeners", "sessions of `stripe listen`, and what each was told"),
     ("GET /_sandbox/state", "everything there is"),
     (
         "POST /_sandbox/funds",
@@ -112,6 +113,7 @@ fn pull(
             json!([])
         }
         ("GET", ["deliveries"]) => world.outbox.deliveries().iter().map(Delivery::view).collect(),
+        ("GET", ["listeners"]) => world.listeners_view(),
         ("GET", ["state"]) => world.state(),
         ("POST", ["funds"]) => world.add_funds(order)?,
         ("POST", ["accounts", id]) => world.press_account(id, order)?,

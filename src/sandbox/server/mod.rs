@@ -9,6 +9,7 @@ mod calls;
 mod connection;
 mod control;
 mod deliver;
+mod listen;
 mod page;
 mod setup;
 mod shared;
@@ -160,6 +161,7 @@ fn server(listener: TcpListener, shared: Arc<Shared>) -> std::io::Result<Server>
             .app_data(PayloadConfig::new(LARGEST_BODY))
             .service(web::resource("/_sandbox{rest:.*}").to(control::handle))
             .service(web::resource("/setup/s/{account}/{token}").to(setup::handle))
+            .service(web::resource("/subscribe/{account}").to(listen::handle))
             .default_service(web::to(calls::handle));
         let app = app.into_factory().map_err(|error: Error| error.error_response());
         let service = HttpService::build()

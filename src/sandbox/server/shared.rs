@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 
 use crate::clock;
 use crate::sandbox::api::Sandbox;
@@ -55,6 +55,8 @@ pub(super) struct Shared {
     told: AtomicUsize,
     listeners: broadcast::Sender<MadeEvent>,
     pub(super) work: Notify,
+    /// Changes when there may be something to tell who listens over a websocket.
+    pub(super) news: watch::Sender<usize>,
 }
 
 impl Shared {
@@ -66,6 +68,7 @@ impl Shared {
             told: AtomicUsize::new(0),
             listeners: broadcast::channel(EVENTS_KEPT).0,
             work: Notify::new(),
+            news: watch::Sender::new(0),
         }
     }
 
@@ -88,6 +91,8 @@ impl Shared {
         sandbox.advance(self.now());
         let result = what(&mut sandbox);
         self.tell(&sandbox);
+        let news = sandbox.world.news();
+        self.news.send_if_modified(|known| std::mem::replace(known, news) != news);
         if sandbox.world.outbox.has_due(sandbox.world.now()) {
             self.work.notify_one();
         }

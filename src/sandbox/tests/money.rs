@@ -6,7 +6,7 @@ use super::*;
 
 impl Scene {
     /// What an account, or the platform, has: available and pending.
-    fn holds(&mut self, account: Option<&str>) -> (i64, i64) {
+    pub(super) fn holds(&mut self, account: Option<&str>) -> (i64, i64) {
         let mut asked = call("GET /v1/balance", "");
         asked.account = account.map(str::to_owned);
         let balance = self.send(asked).body;

@@ -99,6 +99,8 @@ impl World {
             "accounts": all(self.accounts.iter().map(|account| account.view(self.now)).collect()),
             "topups": all(self.topups.iter().map(super::topup::Topup::view).collect()),
             "transfers": all(self.transfers.iter().map(super::transfer::Transfer::view).collect()),
+            "payment_intents":
+                all(self.payments.iter().map(super::payment::Payment::view).collect()),
             "payouts": all(self.payouts.iter().map(super::payout::Payout::view).collect()),
             "webhook_endpoints":
                 all(self.outbox.endpoints.iter().map(super::endpoint::Endpoint::view).collect()),

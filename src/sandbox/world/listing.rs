@@ -205,6 +205,11 @@ impl World {
     /// Sends an event once more: to one endpoint, or to all that were owed it.
     pub fn retry_event(&mut self, id: &str, params: &Value) -> Result<Value, Refusal> {
         let event = self.events.get(id).ok_or_else(|| Refusal::not_found("event", id))?;
+        if truth_at(params, "for_stripecli") == Some(true) {
+            let view = self.event_view(event);
+            self.tell_again(id);
+            return Ok(view);
+        }
         let now = self.now;
         let endpoints: Vec<String> = match text_at(params, "webhook_endpoint") {
             Some(endpoint) => {

@@ -17,9 +17,11 @@ pub(super) mod json;
 mod ledger;
 mod levers;
 pub mod link;
+pub mod listener;
 mod listing;
 pub mod onboarding;
 pub mod outbox;
+mod payment;
 mod payout;
 mod person;
 mod review;
@@ -39,7 +41,9 @@ use crate::sandbox::world::event::{Cause, Event};
 use crate::sandbox::world::ids::Ids;
 use crate::sandbox::world::ledger::{Ledger, Transaction};
 use crate::sandbox::world::link::Link;
+use crate::sandbox::world::listener::Listener;
 use crate::sandbox::world::outbox::Outbox;
+use crate::sandbox::world::payment::Payment;
 use crate::sandbox::world::payout::Payout;
 use crate::sandbox::world::standing::{Review, Stage};
 use crate::sandbox::world::table::Table;
@@ -110,8 +114,12 @@ pub struct World {
     links: Table<Link>,
     topups: Table<Topup>,
     transfers: Table<Transfer>,
+    payments: Table<Payment>,
     payouts: Table<Payout>,
     events: Table<Event>,
+    listeners: Table<Listener>,
+    /// Events that listeners were told of once more.
+    told_again: usize,
     pub outbox: Outbox,
     due: BTreeMap<(i64, u64), Due>,
     scheduled: u64,
@@ -137,8 +145,11 @@ impl World {
             links: Table::default(),
             topups: Table::default(),
             transfers: Table::default(),
+            payments: Table::default(),
             payouts: Table::default(),
             events: Table::default(),
+            listeners: Table::default(),
+            told_again: 0,
             outbox: Outbox::default(),
             due: BTreeMap::new(),
             scheduled: 0,

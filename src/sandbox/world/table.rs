@@ -46,6 +46,10 @@ impl<T: Named> Table<T> {
         self.rows.iter()
     }
 
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.rows.iter_mut()
+    }
+
     pub fn len(&self) -> usize {
         self.rows.len()
     }

@@ -125,7 +125,14 @@ impl World {
 
     pub fn create_transfer(&mut self, params: &Value) -> Result<Value, Refusal> {
         if let Some(charge) = text_at(params, "source_transaction") {
-            return Err(Refusal::no_such("charge", charge, "source_transaction"));
+            let known = self.charge(&self.platform, charge).is_ok();
+            let refusal = if known {
+                Refusal::invalid("Here the funds of a charge cannot be transferred as such.")
+                    .param("source_transaction")
+            } else {
+                Refusal::no_such("charge", charge, "source_transaction")
+            };
+            return Err(refusal);
         }
         let amount = integer_at(params, "amount").ok_or_else(|| Refusal::missing("amount"))?;
         let amount = check_amount(amount)?;

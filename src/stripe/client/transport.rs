@@ -1,6 +1,7 @@
 //! The connections to Stripe, on a thread of their own: what waits for Stripe never stands in the
 //! way of a delivery.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::http::{Uri, header::HeaderValue};
@@ -29,7 +30,7 @@ impl Request {
     pub(super) fn of(call: &Call) -> Self {
         let idempotency_key = match call.method {
             Method::Post => call.idempotency_key.clone().or_else(|| Some(unique())),
-            Method::Get | Method::Delete => None,
+            Method::Get => None,
         };
         Self { call: Arc::new(call.clone()), idempotency_key }
     }
@@ -57,9 +58,15 @@ impl Transport {
         settings: ClientSettings,
         persistence: Persistence,
     ) -> std::io::Result<Self> {
+        let tls = tls().map_err(std::io::Error::other)?;
         let (queue, waiting) = mpsc::channel(WAITING);
         let run = move || match Runtime::new() {
-            Ok(runtime) => runtime.block_on(serve(waiting, settings, persistence)),
+            Ok(runtime) => {
+                runtime.block_on(async {
+                    let caller = Caller::new(settings, persistence, tls);
+                    serve(waiting, Rc::new(caller)).await;
+                });
+            }
             Err(error) => tracing::error!(%error, "Stripe cannot be called: start bursar again"),
         };
         std::thread::Builder::new().name("stripe".to_owned()).spawn(run)?;
@@ -76,14 +83,9 @@ impl Transport {
     }
 }
 
-async fn serve(
-    mut waiting: mpsc::Receiver<Waiting>,
-    settings: ClientSettings,
-    persistence: Persistence,
-) {
-    let caller = std::rc::Rc::new(Caller::new(settings, persistence));
+async fn serve(mut waiting: mpsc::Receiver<Waiting>, caller: Rc<Caller>) {
     while let Some(Waiting { request, answer }) = waiting.recv().await {
-        let caller = caller.clone();
+        let caller = Rc::clone(&caller);
         actix_web::rt::spawn(async move { answer.send(caller.attempt(&request).await).ok() });
     }
 }
@@ -95,9 +97,9 @@ struct Caller {
 }
 
 impl Caller {
-    fn new(settings: ClientSettings, persistence: Persistence) -> Self {
+    fn new(settings: ClientSettings, persistence: Persistence, tls: ClientConfig) -> Self {
         let connector = Connector::new()
-            .rustls_0_23(Arc::new(tls()))
+            .rustls_0_23(Arc::new(tls))
             .timeout(persistence.connect)
             .handshake_timeout(persistence.connect);
         // A redirect is no answer of Stripe's, and following it would send the key elsewhere.
@@ -112,7 +114,7 @@ impl Caller {
         };
         let body = match request.call.method {
             Method::Post => request.call.params.encoded(),
-            Method::Get | Method::Delete => String::new(),
+            Method::Get => String::new(),
         };
         let exchange = tokio::time::timeout(self.persistence.answer, exchange(prepared, body));
         exchange.await.unwrap_or_else(|_| {
@@ -126,7 +128,6 @@ impl Caller {
         let method = match method {
             Method::Post => actix_web::http::Method::POST,
             Method::Get => actix_web::http::Method::GET,
-            Method::Delete => actix_web::http::Method::DELETE,
         };
         if method != actix_web::http::Method::POST && !params.is_empty() {
             url = format!("{url}?{}", params.encoded());
@@ -161,6 +162,9 @@ async fn exchange(request: ClientRequest, body: String) -> Attempt {
     let mut response = match request.send_body(body).await {
         Ok(response) => response,
         Err(error) if was_not_sent(&error) => return Attempt::NotSent(error.to_string()),
+        Err(SendRequestError::Connect(ConnectError::Disconnected)) => {
+            return Attempt::Lost("the connection ended before an answer came".to_owned());
+        }
         Err(error) => return Attempt::Lost(error.to_string()),
     };
     let body = match response.body().limit(LARGEST_ANSWER).await {
@@ -198,14 +202,14 @@ fn was_not_sent(error: &SendRequestError) -> bool {
     )
 }
 
-fn tls() -> ClientConfig {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+/// Trusts the roots that are bundled, and those of the machine.
+fn tls() -> Result<ClientConfig, rustls::Error> {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let versions = [&rustls::version::TLS13, &rustls::version::TLS12];
     let config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&versions)
-        .expect("ring speaks both");
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
     let mut config = config.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    config
+    Ok(config)
 }

@@ -77,6 +77,8 @@ impl Answered {
             (409, Some(error)) => self.conflict(&error),
             // Whoever turned it away did not pass it on.
             (429, error) => self.turned_away(&error.unwrap_or_default()),
+            // Whoever had waited for the request may have passed on what came of it.
+            (408, _) => self.unknown("no answer in time", false),
             (400..=499, Some(error)) => self.refused(error),
             (500..=599, _) => self.unknown("a failure at Stripe", true),
             // Not Stripe's words: something between us and Stripe has answered.
@@ -84,12 +86,14 @@ impl Answered {
         }
     }
 
+    /// Gateways answer with an `error` too; a type has only Stripe's.
     fn refusal(&self) -> Option<StripeError> {
         #[derive(Deserialize)]
         struct Body {
             error: StripeError,
         }
-        serde_json::from_slice::<Body>(&self.body).ok().map(|body| body.error)
+        let error = serde_json::from_slice::<Body>(&self.body).ok()?.error;
+        Some(error).filter(|error| !error.kind.is_empty())
     }
 
     fn done(self) -> Verdict {

@@ -1,7 +1,7 @@
 //! Pages of Stripe's lists.
 
 use std::borrow::Cow;
-use std::fmt::Formatter;
+use std::fmt::{self, Formatter};
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -18,7 +18,7 @@ pub struct Listed {
     pub has_more: bool,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct ListedEvent {
     /// What the next page goes on after.
     pub id: String,
@@ -26,6 +26,18 @@ pub struct ListedEvent {
     pub created: u64,
     /// As a delivery would bring it.
     pub body: String,
+}
+
+/// Without the body: people's data is in it.
+impl fmt::Debug for ListedEvent {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let Self { id, created, body: _ } = self;
+        formatter
+            .debug_struct("ListedEvent")
+            .field("id", id)
+            .field("created", created)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Deserialize)]
@@ -76,7 +88,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
         impl<'de> Visitor<'de> for Collect {
             type Value = Members<'de>;
 
-            fn expecting(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+            fn expecting(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
                 formatter.write_str("an object")
             }
 

@@ -1,4 +1,4 @@
-//! A headless browser, driven over WebDriver.
+//! A headless browser, driven over the `WebDriver` protocol.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -58,7 +58,7 @@ impl Browser {
         let mut browser =
             Self { driver, session: String::new(), _process: process, _profile: profile };
         let session = browser.command("POST", "/session", &wanted);
-        browser.session = session["sessionId"].as_str().expect("a session").to_owned();
+        session["sessionId"].as_str().expect("a session").clone_into(&mut browser.session);
         browser
     }
 

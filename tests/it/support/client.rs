@@ -62,7 +62,7 @@ impl Request {
         lines.join("\r\n") + "\r\n\r\n"
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = self.head().into_bytes();
         let body = self.body.as_deref().unwrap_or_default();
         if self.chunked {

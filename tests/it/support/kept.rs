@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use crate::support::now;
 use crate::support::stripe::{FakeStripe, Received, Reply};
 
+/// The account of the platform itself.
+pub(crate) const PLATFORM: &str = "acct_platform";
+
 pub(crate) struct Kept {
     pub(crate) stripe: FakeStripe,
     state: Arc<Mutex<State>>,
@@ -26,6 +29,8 @@ struct State {
     troubles: VecDeque<Option<Reply>>,
     /// What all requests for an account get.
     refusals: BTreeMap<String, Reply>,
+    /// How far its clock is from ours.
+    seconds_ahead: i64,
 }
 
 impl Kept {
@@ -77,13 +82,28 @@ impl Kept {
 
     /// The next request is answered; the trouble comes after it.
     pub(crate) fn has_trouble_after_the_first(&self, replies: impl IntoIterator<Item = Reply>) {
-        self.state().troubles.push_back(None);
+        self.has_trouble_after(1, replies);
+    }
+
+    pub(crate) fn has_trouble_after(&self, good: usize, replies: impl IntoIterator<Item = Reply>) {
+        self.state().troubles.extend(std::iter::repeat_n(None, good));
         self.has_troubles(replies);
     }
 
     pub(crate) fn refuses(&self, account: &str) {
-        let reply = refusal(403, "account_invalid", "");
-        self.state().refusals.insert(account.to_owned(), reply);
+        self.meets_all_for(account, refusal(403, "account_invalid", ""));
+    }
+
+    pub(crate) fn meets_all_for(&self, account: &str, with: Reply) {
+        self.state().refusals.insert(account.to_owned(), with);
+    }
+
+    pub(crate) fn serves(&self, account: &str) {
+        self.state().refusals.remove(account);
+    }
+
+    pub(crate) fn is_ahead(&self, seconds: i64) {
+        self.state().seconds_ahead = seconds;
     }
 
     /// The requests for lists of events, with whose they were.
@@ -119,10 +139,16 @@ impl State {
             "/v1/accounts" => page_of(&self.accounts, |_| true, request),
             path => {
                 let object = self.objects.get(&(owner, path.to_owned()));
-                object.cloned().unwrap_or_else(|| refusal(404, "resource_missing", "id"))
+                object.cloned().unwrap_or_else(|| match path {
+                    "/v1/account" => {
+                        Reply::json(200, &json!({ "id": PLATFORM, "object": "account" }))
+                    }
+                    _ => refusal(404, "resource_missing", "id"),
+                })
             }
         };
-        let date = UNIX_EPOCH + Duration::from_secs(now().try_into().unwrap());
+        let date = now() + self.seconds_ahead;
+        let date = UNIX_EPOCH + Duration::from_secs(date.try_into().unwrap());
         match reply {
             Reply::Answer(..) => reply.with("Date", &httpdate::fmt_http_date(date)),
             Reply::Raw(_) | Reply::HangUp | Reply::Silence => reply,

@@ -14,7 +14,6 @@ use bursar::pipeline::commit::Limits;
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// So that the sandbox can be advanced without leaving the present behind.
 const IN_THE_PAST: i64 = -40 * 86_400;
 
 pub(crate) struct Platform {
@@ -29,7 +28,16 @@ impl Platform {
 
     /// With these variables, named without `BURSAR_`, put over the usual ones.
     pub(crate) fn start_with(variables: &[(&str, &str)]) -> Self {
-        let stripe = sandbox();
+        Self::start_at(0, variables)
+    }
+
+    /// Can be advanced for days without leaving the present behind.
+    pub(crate) fn start_in_the_past() -> Self {
+        Self::start_at(IN_THE_PAST, &[])
+    }
+
+    fn start_at(offset_seconds: i64, variables: &[(&str, &str)]) -> Self {
+        let stripe = sandbox(offset_seconds);
         let url = stripe.url();
         let usual = [
             ("STRIPE_KEY", "sk_test_platform"),
@@ -89,6 +97,8 @@ impl Platform {
     /// Money that can be spent, and is known to be there.
     #[track_caller]
     pub(crate) fn funds(&self, amount: i64) {
+        // Two balances of one second could not be told apart.
+        self.stripe.advance(2);
         let order = json!({ "amount": amount, "currency": "usd" });
         let balance = self.stripe.with(|sandbox| sandbox.world.add_funds(&order)).unwrap();
         self.until("/v1/balance", "available", &balance["available"]);
@@ -145,11 +155,11 @@ pub(crate) struct Seen {
     pub(crate) effects: Vec<String>,
 }
 
-/// A sandbox whose accounts are checked at once.
-pub(crate) fn sandbox() -> Running {
+/// A sandbox whose accounts are checked at once, and whose clock is so much off.
+pub(crate) fn sandbox(offset_seconds: i64) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let settings = Settings { review_seconds: 0, ..Settings::default() };
-    let clock = Clock::System { offset_seconds: IN_THE_PAST };
+    let clock = Clock::System { offset_seconds };
     start(listener, Options { settings, clock, ..Options::default() }).unwrap()
 }
 

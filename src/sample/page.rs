@@ -148,14 +148,18 @@ fn of_money(standing: &Standing) -> String {
         let entries = balance.get(name).and_then(Value::as_array);
         money(entries.into_iter().flatten().map(|entry| integer(entry, "amount")).sum())
     };
-    write!(
-        html,
-        "<dl class=\"sums\"><div><dt>At Stripe</dt><dd>{}</dd></div>\
-         <div><dt>On its way there</dt><dd>{}</dd></div></dl>",
-        sum("available"),
-        sum("pending"),
-    )
-    .ok();
+    if let Some(told) = balance.get("as_of").map(|as_of| integer(as_of, "created")) {
+        write!(
+            html,
+            "<p class=\"told\">As Stripe last told, on {}:</p>\
+             <dl class=\"sums\"><div><dt>For your bank</dt><dd>{}</dd></div>\
+             <div><dt>Not settled yet</dt><dd>{}</dd></div></dl>",
+            day(told),
+            sum("available"),
+            sum("pending"),
+        )
+        .ok();
+    }
     let waits = waiting
         .iter()
         .map(|operation| row(amount_of(operation), "waits for our funds", "", "waiting_for_funds"));
@@ -188,7 +192,7 @@ fn of(object: &Value) -> &str {
 
 /// Of a transfer that Stripe does not know yet.
 fn amount_of(operation: &Value) -> i64 {
-    operation.get("amount").and_then(Value::as_i64).unwrap_or_default()
+    operation.get("terms").map(|terms| integer(terms, "amount")).unwrap_or_default()
 }
 
 fn list(title: &str, rows: &[String]) -> String {

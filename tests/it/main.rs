@@ -68,7 +68,7 @@ mod explain;
 mod faults;
 /// The change feed as a store gives it.
 mod feed;
-/// docs/guide.md, as it stands.
+/// `docs/guide.md`, run as it stands there.
 mod guide;
 /// Histories: whole, recomputed, and with all that each report changed.
 mod history;

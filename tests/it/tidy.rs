@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("store", &["domain", "clock"]),
     ("pipeline", &["domain", "stripe", "store"]),
     ("sandbox", &["stripe", "clock"]),
+    ("sample", &["clock", "secret"]),
     ("http", &["domain", "stripe", "store", "pipeline", "token", "clock"]),
     ("app", &["clock", "domain", "http", "pipeline", "store", "stripe", "token"]),
     (
@@ -29,6 +30,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "config",
             "domain",
             "pipeline",
+            "sample",
             "sandbox",
             "secret",
             "store",

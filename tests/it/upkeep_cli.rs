@@ -478,8 +478,12 @@ fn a_healthcheck_knows_a_running_server_from_none() {
 fn the_demo_plays_its_story_and_reaches_its_statuses() {
     let place = Place::new();
     let ended = run(place.bare(&["demo", "--exit"])).expect(0);
-    ended.says(&["complete, payable", "failed, failed_after_paid", "succeeded", "duplicate"]);
-    assert!(!ended.stdout.contains("NO"), "{}", ended.stdout);
+    ended.says(&["enabled, payable", "failed, failed_after_paid", "waiting_for_funds"]);
+    ended.says(&[
+        "409 balance_insufficient",
+        "moves no funds from a platform in US to accounts in JP",
+    ]);
+    assert!(!ended.stdout.contains("| NO"), "{}", ended.stdout);
     let left: Vec<_> = std::fs::read_dir(place.path(".")).unwrap().collect();
     assert!(left.is_empty(), "the demo leaves nothing behind: {left:?}");
 }
@@ -561,6 +565,7 @@ fn wrong_usage_ends_with_two() {
     wrong(&["serve", "--bnid", "1"]).says(&["--bind"]);
     wrong(&["serve", "extra"]);
     wrong(&["demo", "--quiet"]);
+    wrong(&["demo", "--exit", "--no-story"]).says(&["cannot be used with"]);
     wrong(&["export", "a", "b"]);
     wrong(&["verify", "--config", "nowhere.toml"]).says(&["nowhere.toml"]);
     wrong(&["rebuild", "--log", "=loud"]).says(&["--log"]);

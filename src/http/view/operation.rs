@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::operation::{Operation, OperationError, OperationState, Reason, Settled};
+use crate::domain::operation::{
+    Operation, OperationError, OperationState, Reason, Settled, TransferTerms,
+};
 use crate::http::view::Fields;
 use crate::pipeline::portable::to_rfc3339;
 
@@ -17,8 +19,7 @@ pub fn operation(operation: &Operation) -> Fields {
         .put("object_id", &operation.object_id)
         .put_json("object", operation.object.as_ref())
         .put("subject", &operation.subject)
-        .put("amount", operation.terms.as_ref().map(|terms| terms.amount))
-        .put("currency", operation.terms.as_ref().map(|terms| &terms.currency))
+        .put("terms", operation.terms.as_ref().map(terms))
         .put("idempotency_key", &operation.client_key)
         .put("requested_by", &operation.by)
         .put("requested_at", to_rfc3339(operation.requested_at))
@@ -42,6 +43,16 @@ pub fn reasons(reasons: &[Reason]) -> Value {
 pub fn error(error: &OperationError) -> Value {
     let OperationError { status, kind, code, message, param } = error;
     json!({ "status": status, "type": kind, "code": code, "message": message, "param": param })
+}
+
+/// What a transfer is to be, known before Stripe has made it.
+fn terms(terms: &TransferTerms) -> Value {
+    let TransferTerms { amount, currency, destination, transfer_group, wait_for_funds, topup } =
+        terms;
+    json!({
+        "amount": amount, "currency": currency, "destination": destination,
+        "transfer_group": transfer_group, "wait_for_funds": wait_for_funds, "topup": topup,
+    })
 }
 
 fn settled(settled: &Settled) -> Value {

@@ -355,3 +355,24 @@ fn a_restart_goes_on_with_what_was_left_open() {
         check(&platform, wanted, key, &wanted.path);
     }
 }
+
+/// The balance covers it once; who asks a second time must not be told that it does not.
+#[test]
+fn one_transfer_of_all_that_there_is_asked_for_by_many_is_one_and_is_told_to_all() {
+    for round in 0..3 {
+        let platform = Platform::start();
+        let account = platform.payable("u7");
+        // No event tells of the balance, so that it is asked for.
+        platform.stripe.with(|sandbox| {
+            sandbox.world.outbox.hold(true);
+            sandbox.world.add_funds(&json!({ "amount": 1_000, "currency": "usd" })).unwrap();
+        });
+        let body = json!({ "amount": 1_000, "currency": "usd", "destination": account });
+        let wanted = Wanted::new("/v1/transfers", body);
+        for answer in orders(&platform, &wanted, "key", 20) {
+            assert_eq!(answer.status, 201, "round {round}: {}", answer.json());
+        }
+        platform.stripe.with(|sandbox| sandbox.world.outbox.hold(false));
+        check(&platform, &wanted, "key", "all of it");
+    }
+}

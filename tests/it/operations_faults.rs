@@ -376,3 +376,29 @@ fn one_transfer_of_all_that_there_is_asked_for_by_many_is_one_and_is_told_to_all
         check(&platform, &wanted, "key", "all of it");
     }
 }
+
+/// Stripe's words repeat what was wrong.
+#[test]
+fn a_refusal_of_personal_details_names_the_field_and_repeats_nothing() {
+    let platform = Platform::start();
+    let born = json!({ "dob": { "day": "seventeenth", "month": 1, "year": 1990 } });
+    let body = json!({ "reference": "u7", "individual": born.clone() });
+    let made = platform.done(201, "/v1/accounts", "other", &json!({}));
+    let persons = format!("/v1/accounts/{}/persons", made["object_id"].as_str().unwrap());
+    let urls = json!({
+        "refresh_url": "http://localhost/refresh", "return_url": "http://localhost/return",
+        "reference": "u8", "individual": born.clone(),
+    });
+    for (path, body) in
+        [("/v1/accounts", &body), (persons.as_str(), &born), ("/onboard-user", &urls)]
+    {
+        let answer = platform.order(path, &unique("key"), body);
+        assert_problem(&answer, 400, "invalid_at_stripe", path);
+        let problem = answer.json();
+        let param = problem["stripe"]["param"].as_str().unwrap();
+        assert!(param.contains("day"), "{problem}");
+        assert_eq!(problem["stripe"]["type"], "invalid_request_error", "{problem}");
+    }
+    let told = platform.app.read("/v1/operations").to_string();
+    assert!(!told.contains("seventeenth"), "{told}");
+}

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::domain::operation::{Happening, Operation, OperationState, Params};
-use crate::pipeline::operations::drive::happening_of;
+use crate::pipeline::operations::drive::{Driving, happening_of};
 use crate::pipeline::operations::wanted::{Asked, Wanted, new_key};
 use crate::pipeline::operations::{Inner, Operations, PATIENCE, RequestError};
 use crate::store::{Advanced, Begun};
@@ -18,7 +18,15 @@ impl Operations {
         let work = self.inner.run_to_end(async move {
             let operation = inner.begun(&wanted, &asked).await?;
             let _turn = inner.turns.of(&operation.id).await;
-            inner.fetch_link(&wanted, operation).await
+            // A stop waits for it.
+            let driving = Driving::start(&inner, &operation.id);
+            let link = inner.fetch_link(&wanted, operation.clone()).await;
+            drop(driving);
+            if link.is_err() {
+                // Where it is still open, it is gone on with.
+                inner.spawn(&operation);
+            }
+            link
         });
         match tokio::time::timeout(PATIENCE, work).await {
             Ok(done) => done.unwrap_or_else(|| Err(no_link("bursar is stopping; ask again"))),
@@ -101,9 +109,6 @@ impl Inner {
             (Some(link), _) => Ok(link),
             (None, OperationState::Refused) => Err(refused(&now)),
             (None, _) => {
-                if now.state.is_open() {
-                    self.spawn(&now);
-                }
                 Err(no_link(&why.unwrap_or_else(|| "Stripe's answer holds no link".to_owned())))
             }
         }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use bursar::sandbox::server::Running;
 use serde_json::{Value, json};
 
-use crate::process::{LIMIT, Place, READER, SECRET, Server};
+use crate::process::{Connection, LIMIT, Place, READER, SECRET, Server};
 use crate::support::platform::{order, sandbox};
-use crate::support::{PAYER, Request, raw};
+use crate::support::{PAYER, Request};
 use crate::torture;
 
 /// How often each call is cut off at each moment.
@@ -198,9 +198,13 @@ fn cut_off(
     (moment, pause): (Moment, Duration),
     (from, at_stripe): (usize, &str),
 ) {
-    let (address, bytes) = (server.address, request.bytes());
+    // From here on it can be killed at any time.
+    let mut connection = Connection::to(server.address).unwrap();
+    let bytes = request.bytes();
     std::thread::scope(|threads| {
-        let asking = threads.spawn(move || raw(address, &bytes));
+        let asking = threads.spawn(move || {
+            connection.send(&bytes).and_then(|()| connection.answer()).ok();
+        });
         match moment {
             Moment::Somewhere => std::thread::sleep(pause),
             Moment::Before => {

@@ -333,11 +333,15 @@ impl Operation {
         format!("bursar-{}-{}", self.id, self.attempt)
     }
 
-    pub fn due(&self, now: Timestamp) -> Due {
+    /// Whether a call with the key of this attempt is sure to be known to Stripe for the same.
+    pub fn key_lives(&self, now: Timestamp) -> bool {
         let since = self.sent_at.unwrap_or(self.requested_at);
         let age = now.signed_seconds().saturating_sub(since.signed_seconds());
-        let key_lives = age < self.action.lifetime_seconds();
-        match (self.state, key_lives) {
+        age < self.action.lifetime_seconds()
+    }
+
+    pub fn due(&self, now: Timestamp) -> Due {
+        match (self.state, self.key_lives(now)) {
             (OperationState::Requested, true) => Due::Send,
             (OperationState::Requested, false) => Due::GiveUp,
             (OperationState::WaitingForFunds, _) => Due::LookForFunds,

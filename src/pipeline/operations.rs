@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -51,6 +51,9 @@ const AT_ONCE: usize = 16;
 const PAGE: usize = 200;
 /// How long who asked waits before being told to come back.
 const PATIENCE: Duration = Duration::from_secs(25);
+
+/// Leave to make one call; held while it is made.
+type Permit<'a> = Option<SemaphorePermit<'a>>;
 
 /// Takes up requests and drives operations. Cheap to clone.
 #[derive(Clone)]
@@ -196,6 +199,7 @@ impl Operations {
         let _turn = self.inner.turns.of(id).await;
         let now = self.inner.now();
         let operation = resolve(&self.inner.store, (livemode, id), decided, now).await?;
+        self.inner.spending.settled(&operation);
         self.inner.stepped();
         Ok(operation)
     }

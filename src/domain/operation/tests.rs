@@ -180,6 +180,14 @@ fn nothing_is_sent_once_the_key_may_have_been_forgotten() {
 }
 
 #[test]
+fn a_call_that_waited_until_its_key_may_have_been_forgotten_is_not_made() {
+    let sent = in_state(OperationState::Sent, false);
+    let sent_at = sent.sent_at.unwrap().signed_seconds();
+    assert!(sent.key_lives(at(sent_at + KEY_LIFETIME_SECONDS - 1)));
+    assert!(!sent.key_lives(at(sent_at + KEY_LIFETIME_SECONDS)));
+}
+
+#[test]
 fn a_link_is_not_asked_for_again_once_nobody_waits_for_it() {
     let link = Operation {
         action: Action::CreateOnboardingLink,

@@ -156,9 +156,22 @@ impl Inner {
         let Some(available) = available_in(available, &terms.currency) else {
             return Ok(Funds::OtherCurrency);
         };
-        let spent = self.spending.since(&terms.currency, known_since);
-        let available = available.saturating_sub(spent);
+        let left = || available.saturating_sub(self.spending.since(&terms.currency, known_since));
+        if left() < terms.amount {
+            self.settle_spending(&terms.currency).await?;
+        }
+        let available = left();
         Ok(if available >= terms.amount { Funds::There } else { Funds::Missing { available } })
+    }
+
+    /// Events and decisions settle operations that nobody drives any more.
+    async fn settle_spending(&self, currency: &str) -> Result<(), StoreError> {
+        for id in self.spending.open(currency) {
+            if let Some(operation) = self.store.operation(self.access.livemode, &id).await? {
+                self.spending.settled(&operation);
+            }
+        }
+        Ok(())
     }
 
     /// The platform's.

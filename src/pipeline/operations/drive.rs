@@ -9,7 +9,7 @@ use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::operation::{
     Action, Due, Happening, Operation, OperationError, OperationState, Reason,
 };
-use crate::pipeline::operations::Inner;
+use crate::pipeline::operations::{Inner, Permit};
 use crate::store::{Advanced, StoreError};
 use crate::stripe::client::{Answer, CallError, StripeError};
 use crate::stripe::outgoing::{call_of, kept_of};
@@ -65,6 +65,8 @@ impl Inner {
     }
 
     async fn turn(&self, id: &str) -> Result<Turn, StoreError> {
+        // Who waits for a call to be free keeps nobody from deciding meanwhile.
+        let permit = self.calls.acquire().await.ok();
         let _turn = self.turns.of(id).await;
         let Some(operation) = self.store.operation(self.access.livemode, id).await? else {
             return Ok(Turn::Done);
@@ -75,14 +77,17 @@ impl Inner {
                 Ok(Turn::Done)
             }
             Due::LookForFunds => Ok(Turn::Done),
-            Due::Send => self.send(operation).await,
-            Due::SendAgain => self.send_again(operation).await,
+            Due::Send => self.send(operation, permit).await,
+            Due::SendAgain => self.send_again(operation, permit).await,
             Due::NoteLost => {
                 let reason = "bursar stopped before the answer came".to_owned();
                 self.take(&operation, Happening::Lost { reason, request_id: None }).await?;
                 Ok(Turn::Further)
             }
-            Due::LookUp => self.look_up(operation).await,
+            Due::LookUp => {
+                drop(permit);
+                self.look_up(operation).await
+            }
             Due::GiveUp => {
                 let reason = Reason::new("stripe_unreachable", "Stripe could not be reached");
                 self.take(&operation, Happening::TurnedDown { reasons: vec![reason] }).await?;
@@ -93,14 +98,18 @@ impl Inner {
 
     /// Records that it is sent, and sends it. Who finds that record later knows that the call may
     /// have been made.
-    pub(super) async fn send(&self, operation: Operation) -> Result<Turn, StoreError> {
+    pub(super) async fn send(
+        &self,
+        operation: Operation,
+        permit: Permit<'_>,
+    ) -> Result<Turn, StoreError> {
         let Some(sent) = operation.after(Happening::Sent, self.now()) else {
             return Ok(Turn::Done);
         };
         match self.store.advance(sent, operation.version).await? {
             Advanced::Recorded(sent) if sent.state == OperationState::Sent => {
                 self.stepped();
-                self.call(sent).await
+                self.call(sent, permit).await
             }
             Advanced::Recorded(_) | Advanced::Overtaken(_) => Ok(Turn::Further),
         }
@@ -108,26 +117,38 @@ impl Inner {
 
     /// The same call with the same key, whose first answer Stripe gives again. Where that is a
     /// failure of its own, what there is may still tell.
-    async fn send_again(&self, operation: Operation) -> Result<Turn, StoreError> {
-        match self.call(operation.clone()).await? {
+    async fn send_again(
+        &self,
+        operation: Operation,
+        permit: Permit<'_>,
+    ) -> Result<Turn, StoreError> {
+        match self.call(operation.clone(), permit).await? {
             Turn::Later => self.look_for(operation).await,
             turn @ (Turn::Done | Turn::Further) => Ok(turn),
         }
     }
 
     /// Makes the call and takes in what comes of it. The operation must be recorded as sent.
-    async fn call(&self, operation: Operation) -> Result<Turn, StoreError> {
+    async fn call(&self, operation: Operation, permit: Permit<'_>) -> Result<Turn, StoreError> {
+        // Recording takes time, and clocks are set: looked at last of all.
+        if !operation.key_lives(self.now()) {
+            return Ok(Turn::Further);
+        }
         let (result, elapsed) = {
-            let _turn = self.calls.acquire().await;
+            let _permit = permit;
             self.spending.sent(&operation, self.now());
             let asked = Instant::now();
             (self.access.stripe.call(&call_of(&operation)).await, asked.elapsed())
         };
         let answer = result.as_ref().ok().cloned();
-        let happening = without_words(operation.action, happening_of(result));
+        let mut happening = without_words(operation.action, happening_of(result));
+        if operation.state == OperationState::Unknown
+            && matches!(happening, Happening::Refused { .. })
+        {
+            happening = self.believed(&operation, happening).await;
+        }
         let later =
             matches!(happening, Happening::Lost { .. } | Happening::NotDone { retry: true, .. });
-        self.spending.happened(&operation, &happening, self.now());
         let now = self.keep(&operation, happening).await;
         if let Some(answer) = answer {
             self.show(&operation, &answer, elapsed).await;
@@ -206,15 +227,17 @@ impl Inner {
             let Some(next) = held.after(happening.clone(), self.now()) else {
                 // A second look: what was read may be old.
                 let newest = self.store.operation(held.livemode, &held.id).await?;
-                match newest.filter(|newest| newest.version > held.version) {
-                    Some(newest) => held = newest,
-                    None => return Ok(held),
-                }
+                let Some(newest) = newest.filter(|newest| newest.version > held.version) else {
+                    self.spending.settled(&held);
+                    return Ok(held);
+                };
+                held = newest;
                 continue;
             };
             match self.store.advance(next, held.version).await? {
                 Advanced::Recorded(now) => {
                     tell(&now);
+                    self.spending.settled(&now);
                     return Ok(now);
                 }
                 Advanced::Overtaken(newer) => held = newer,

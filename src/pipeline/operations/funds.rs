@@ -130,8 +130,9 @@ impl Inner {
         let work = self.run_to_end(async move {
             let inner = Arc::clone(&driving.inner);
             let turn = {
+                let permit = inner.calls.acquire().await.ok();
                 let _turn = inner.turns.of(&operation.id).await;
-                inner.send(operation.clone()).await?
+                inner.send(operation.clone(), permit).await?
             };
             drop(driving);
             match turn {

@@ -7,13 +7,15 @@ use crate::store::StoreError;
 use crate::stripe::client::{Answer, Call, CallError};
 use crate::stripe::outgoing::{Listed, listed, lookup_of, status_of};
 
-/// Pages that are read of one list.
+/// Pages that are read of one list, the newest objects first.
 const MOST_PAGES: usize = 100;
+/// While the same call can be made again, which is done often: what it made is among the newest.
+const FIRST_PAGE: usize = 1;
 
 impl Inner {
     /// Asks once, when nothing else is left to do.
     pub(super) async fn look_up(&self, operation: Operation) -> Result<Turn, StoreError> {
-        match self.found(&operation).await {
+        match self.found(&operation, MOST_PAGES).await {
             Ok(Some(happening)) => {
                 self.take(&operation, happening).await?;
                 Ok(Turn::Done)
@@ -32,7 +34,7 @@ impl Inner {
     /// Takes what there is as an answer; that there is nothing is none yet, since the call may be
     /// made again.
     pub(super) async fn look_for(&self, operation: Operation) -> Result<Turn, StoreError> {
-        match self.found(&operation).await {
+        match self.found(&operation, FIRST_PAGE).await {
             Ok(Some(happening @ Happening::Found { .. })) => {
                 self.take(&operation, happening).await?;
                 Ok(Turn::Done)
@@ -41,13 +43,33 @@ impl Inner {
         }
     }
 
+    /// A refusal can speak of the request alone, and not of an earlier call whose outcome is in
+    /// doubt: believed when Stripe has nothing of the operation.
+    pub(super) async fn believed(&self, operation: &Operation, refusal: Happening) -> Happening {
+        if lookup_of(operation).is_none() {
+            return refusal;
+        }
+        match self.found(operation, MOST_PAGES).await {
+            Ok(Some(found @ Happening::Found { .. })) => found,
+            Ok(Some(_)) => refusal,
+            Ok(None) | Err(_) => {
+                let reason = "Stripe refused it, and cannot tell what became of an earlier call";
+                Happening::Lost { reason: reason.to_owned(), request_id: None }
+            }
+        }
+    }
+
     /// What there is at Stripe of an operation; nothing where that cannot be told.
-    async fn found(&self, operation: &Operation) -> Result<Option<Happening>, CallError> {
+    async fn found(
+        &self,
+        operation: &Operation,
+        pages: usize,
+    ) -> Result<Option<Happening>, CallError> {
         let Some(call) = lookup_of(operation) else { return Ok(None) };
         let found = if operation.action == Action::CancelTopup {
             self.canceled(&call).await
         } else {
-            self.in_list(operation, call).await
+            self.in_list(operation, call, pages).await
         };
         found.inspect_err(|error| {
             tracing::warn!(operation.id = %operation.id, %error, "Stripe could not be asked what became of an operation");
@@ -68,9 +90,10 @@ impl Inner {
         &self,
         operation: &Operation,
         mut call: Call,
+        pages: usize,
     ) -> Result<Option<Happening>, CallError> {
         let first = call.clone();
-        for _ in 0..MOST_PAGES {
+        for _ in 0..pages {
             match listed(&operation.id, &self.read(&call).await?) {
                 Listed::Made(id) => return Ok(Some(Happening::Found { object_id: Some(id) })),
                 Listed::Nowhere => return Ok(Some(Happening::NotFound)),

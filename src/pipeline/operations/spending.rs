@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::domain::operation::{Happening, Operation, OperationState};
+use crate::domain::operation::{Operation, OperationState};
 use crate::domain::time::Timestamp;
 
 /// Spendings that are remembered.
@@ -38,39 +38,32 @@ impl Spending {
         all.insert(operation.id.clone(), Spent { currency, amount, answered: None });
     }
 
-    pub(super) fn happened(&self, operation: &Operation, happening: &Happening, now: Timestamp) {
+    /// What became of it is known, by whatever way, or that it has not gone.
+    pub(super) fn settled(&self, operation: &Operation) {
         let mut all = self.by_operation.lock().unwrap_or_else(PoisonError::into_inner);
-        match happening {
-            Happening::Answered { .. } => {
+        match operation.state {
+            OperationState::Succeeded => {
                 if let Some(spent) = all.get_mut(&operation.id) {
-                    spent.answered = Some(now);
+                    spent.answered.get_or_insert(operation.updated_at);
                 }
             }
-            // It may have gone; until that is known it is kept back.
-            Happening::Lost { .. } => {}
-            Happening::Sent
-            | Happening::Refused { .. }
-            | Happening::NotDone { .. }
-            | Happening::TurnedDown { .. }
-            | Happening::Reported { .. }
-            | Happening::Found { .. }
-            | Happening::NotFound
-            | Happening::Expired
-            | Happening::Decided { .. } => {
+            OperationState::Refused
+            | OperationState::Requested
+            | OperationState::WaitingForFunds => {
                 all.remove(&operation.id);
             }
+            // It may have gone; until that is known it is kept back.
+            OperationState::Sent | OperationState::Unknown => {}
         }
     }
 
-    /// It became known in another way than by an answer.
-    pub(super) fn settled(&self, operation: &Operation) {
-        let mut all = self.by_operation.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_open = all.get(&operation.id).is_some_and(|spent| spent.answered.is_none());
-        if is_open && operation.state != OperationState::Succeeded {
-            all.remove(&operation.id);
-        } else if let Some(spent) = all.get_mut(&operation.id).filter(|_| is_open) {
-            spent.answered = Some(operation.updated_at);
-        }
+    /// Those in this currency of which nobody knows yet whether they went.
+    pub(super) fn open(&self, currency: &str) -> Vec<String> {
+        let all = self.by_operation.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter()
+            .filter(|(_, spent)| spent.currency == currency && spent.answered.is_none())
+            .map(|(id, _)| id.clone())
+            .collect()
     }
 
     /// What a balance does not show that is known since this moment, in minor units.

@@ -333,6 +333,12 @@ impl Operation {
         format!("bursar-{}-{}", self.id, self.attempt)
     }
 
+    /// Whether it was asked for so long ago that Stripe may have forgotten a key of that time.
+    pub fn is_old(&self, now: Timestamp) -> bool {
+        let age = now.signed_seconds().saturating_sub(self.requested_at.signed_seconds());
+        age >= KEY_LIFETIME_SECONDS
+    }
+
     /// Whether a call with the key of this attempt is sure to be known to Stripe for the same.
     pub fn key_lives(&self, now: Timestamp) -> bool {
         let since = self.sent_at.unwrap_or(self.requested_at);

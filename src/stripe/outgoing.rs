@@ -93,9 +93,8 @@ pub fn kept_of(answer: &Answer) -> Json {
 pub fn lookup_of(operation: &Operation) -> Option<Call> {
     let subject = operation.subject.as_deref().unwrap_or_default();
     // Clocks differ, seldom by much.
-    let since = operation
-        .sent_at
-        .map_or(0, |sent_at| sent_at.signed_seconds().saturating_sub(SECONDS_PER_DAY));
+    let since = operation.sent_at.unwrap_or(operation.requested_at);
+    let since = since.signed_seconds().saturating_sub(SECONDS_PER_DAY);
     let list = |path: String| Call::get(path).with("limit", 100).with("created[gte]", since);
     let terms = operation.terms.as_ref();
     match operation.action {

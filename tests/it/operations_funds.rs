@@ -155,14 +155,38 @@ fn what_stripe_refuses_for_want_of_funds_waits_on_and_is_sent_with_a_new_key() {
 }
 
 #[test]
-fn who_can_no_longer_be_paid_is_not() {
+fn who_cannot_be_paid_at_its_turn_is_not() {
     let platform = Platform::start();
     let account = platform.payable("u7");
     let path = held(&platform, "transfer", &waiting(&account, 500, None));
     let event = with(restricted(&account), "created", json!(now() + 20));
     platform.app.apply(&event);
+    let other = platform.payable("u8");
+    looked(&platform, &other);
+    assert_eq!(platform.app.read(&path)["state"], "waiting_for_funds", "it may pass");
+    platform.funds(500);
     let refused = platform.until(&path, "state", &json!("refused"));
     assert_eq!(refused["reasons"][0]["code"], "account_not_payable", "{refused}");
+}
+
+#[test]
+fn an_operator_takes_what_waits_out_of_the_line() {
+    let platform = Platform::start();
+    let account = platform.payable("u7");
+    let first = held(&platform, "first", &waiting(&account, 5000, None));
+    let second = held(&platform, "second", &waiting(&account, 300, None));
+    platform.funds(300);
+    looked(&platform, &account);
+    assert_eq!(platform.app.read(&second)["state"], "waiting_for_funds");
+    let done = json!({ "outcome": "succeeded", "reason": "seen" });
+    let answer = platform.app.post(&format!("{first}/resolve"), &done);
+    assert_problem(&answer, 409, "outcome_is_known", "nothing was sent");
+    let decision = json!({ "outcome": "refused", "reason": "not wanted any more" });
+    let answer = platform.app.post(&format!("{first}/resolve"), &decision);
+    assert_eq!(answer.status, 200);
+    assert_eq!(platform.app.read(&first)["state"], "refused");
+    platform.until(&second, "state", &json!("succeeded"));
+    assert_eq!(platform.calls("POST", "/v1/transfers").len(), 1);
 }
 
 #[test]

@@ -99,6 +99,8 @@ impl Operation {
     fn leads_to(&self, happening: &Happening) -> Option<OperationState> {
         let in_doubt = self.state == OperationState::Unknown;
         let is_under_way = in_doubt || self.state == OperationState::Sent;
+        let is_unsent =
+            matches!(self.state, OperationState::Requested | OperationState::WaitingForFunds);
         match happening {
             Happening::Sent => Some(OperationState::Sent),
             // Stripe's word is stronger than a person's, or what was found in a list.
@@ -126,14 +128,15 @@ impl Operation {
             Happening::Lost { .. } => Some(OperationState::Unknown),
             Happening::TurnedDown { .. } => (!is_under_way).then_some(OperationState::Refused),
             Happening::Reported { .. } => Some(OperationState::Succeeded),
-            Happening::Found { .. } => in_doubt.then_some(OperationState::Succeeded),
+            // Also of what seems never to have been sent, in a store put back from a copy.
+            Happening::Found { .. } => (in_doubt || is_unsent).then_some(OperationState::Succeeded),
             Happening::NotFound | Happening::Expired => in_doubt.then_some(OperationState::Refused),
             Happening::Decided { happened: true, .. } => {
                 in_doubt.then_some(OperationState::Succeeded)
             }
-            Happening::Decided { happened: false, .. } => {
-                in_doubt.then_some(OperationState::Refused)
-            }
+            Happening::Decided { happened: false, .. } => (in_doubt
+                || self.state == OperationState::WaitingForFunds)
+                .then_some(OperationState::Refused),
         }
     }
 

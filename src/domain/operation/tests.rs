@@ -101,12 +101,12 @@ fn what_happens_leads_where_the_table_says() {
         (
             "found",
             Happening::Found { object_id: None },
-            [None, None, None, None, None, Some(Succeeded)],
+            [Some(Succeeded), Some(Succeeded), None, None, None, Some(Succeeded)],
         ),
         ("not found", Happening::NotFound, [None, None, None, None, None, Some(Refused)]),
         ("expired", Happening::Expired, [None, None, None, None, None, Some(Refused)]),
         ("decided: done", decided(true), [None, None, None, None, None, Some(Succeeded)]),
-        ("decided: not", decided(false), [None, None, None, None, None, Some(Refused)]),
+        ("decided: not", decided(false), [None, Some(Refused), None, None, None, Some(Refused)]),
     ];
     for (name, happening, expected) in rows {
         for (from, expected) in columns.into_iter().zip(expected) {

@@ -89,6 +89,10 @@ impl Inner {
                 self.look_up(operation).await
             }
             Due::GiveUp => {
+                drop(permit);
+                if !self.was_never_made(&operation).await? {
+                    return Ok(Turn::Later);
+                }
                 let reason = Reason::new("stripe_unreachable", "Stripe could not be reached");
                 self.take(&operation, Happening::TurnedDown { reasons: vec![reason] }).await?;
                 Ok(Turn::Done)

@@ -20,7 +20,7 @@ pub enum RequestError {
     ReferenceTaken(Box<Operation>),
     #[error("no operation with the id `{0}` is known")]
     NoSuchOperation(String),
-    #[error("operation {id} is {}: only an unknown outcome can be decided by a person", .state.word())]
+    #[error("operation {id} is {}: a person decides an unknown outcome, or refuses what waits for funds", .state.word())]
     NotUnknown { id: String, state: OperationState },
     /// Stripe said no, to this or when the same was asked before.
     #[error("Stripe refused it: {}", .0.error.as_ref().map_or("no details", |error| &error.message))]

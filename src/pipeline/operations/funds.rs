@@ -14,16 +14,20 @@ use crate::domain::topup::TopupStatus;
 use crate::pipeline::operations::Inner;
 use crate::pipeline::operations::checks::{Findings, Funds};
 use crate::pipeline::operations::drive::{Driving, Turn};
-use crate::store::StoreError;
+use crate::store::{ObjectFilter, Slice, StoreError};
 
-/// A moment at which the balance must be known: of which operation, after which event, and whether
-/// Stripe has refused it once.
+/// Top-ups that are looked at for one that succeeded.
+const NEWEST_TOPUPS: usize = 20;
+
+/// A moment at which the balance must be known: of which operation, after which top-up's event, and
+/// whether Stripe has refused it once.
 type Moment = (String, Option<String>, bool);
 
 /// What is to be done about a waiting transfer now.
 enum Readiness {
     Send,
-    /// It waits for a top-up, and is in nobody's way.
+    /// It waits for a top-up, or for certainty about the account or about itself, and is in
+    /// nobody's way.
     NotInLine,
     /// It is the next in its currency, and the money is not there.
     First,
@@ -157,20 +161,52 @@ impl Inner {
             Awaited::Nothing => None,
             Awaited::Succeeded(event) => Some(event),
         };
-        let Findings { reasons, .. } = self.of_destination(terms).await?;
-        if !reasons.is_empty() {
-            return Ok(Readiness::Refuse(reasons));
-        }
         if blocked {
             return Ok(Readiness::First);
         }
         let mut there = self.is_there(operation, terms).await?;
         // An event that should tell of the money may be missed, or may be known already.
-        let moment = (operation.id.clone(), after, operation.attempt > 1);
-        if !there && asked.insert(moment) && self.fetch_balance().await {
-            there = self.is_there(operation, terms).await?;
+        if !there {
+            let after = self.newest_topup(&terms.currency).await?.or(after);
+            let moment = (operation.id.clone(), after, operation.attempt > 1);
+            if asked.insert(moment) && self.fetch_balance().await {
+                there = self.is_there(operation, terms).await?;
+            }
         }
-        Ok(if there { Readiness::Send } else { Readiness::First })
+        if there { self.at_its_turn(operation, terms).await } else { Ok(Readiness::First) }
+    }
+
+    /// The account is judged only now: what was against it meanwhile may have passed.
+    async fn at_its_turn(
+        &self,
+        operation: &Operation,
+        terms: &TransferTerms,
+    ) -> Result<Readiness, StoreError> {
+        let key = ObjectKey::new(self.access.livemode, Kind::Account, None, &terms.destination);
+        if self.store.object(&key).await?.is_some_and(|account| account.progress.ambiguous) {
+            return Ok(Readiness::NotInLine);
+        }
+        let Findings { reasons, .. } = self.of_destination(terms).await?;
+        if !reasons.is_empty() {
+            return Ok(Readiness::Refuse(reasons));
+        }
+        let can_go = !operation.is_old(self.now()) || self.was_never_made(operation).await?;
+        Ok(if can_go { Readiness::Send } else { Readiness::NotInLine })
+    }
+
+    /// The event by which the top-up that succeeded last did so.
+    async fn newest_topup(&self, currency: &str) -> Result<Option<String>, StoreError> {
+        let currency = Some(currency.to_owned());
+        let filter = ObjectFilter { currency, ..ObjectFilter::default() };
+        let slice = Slice { from: None, limit: NEWEST_TOPUPS };
+        let page = self.store.objects(self.access.livemode, Kind::Topup, filter, slice).await?;
+        let succeeded = |state: &State| match state {
+            State::Topup(topup) => topup.status == TopupStatus::Succeeded,
+            State::Account(_) | State::Transfer(_) | State::Payout(_) | State::Balance(_) => false,
+        };
+        let succeeded = page.items.into_iter().filter(|object| succeeded(&object.progress.state));
+        let newest = succeeded.max_by_key(|object| object.progress.as_of.recorded_at);
+        Ok(newest.map(|object| object.progress.as_of.event_id))
     }
 
     async fn is_there(

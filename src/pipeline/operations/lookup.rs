@@ -43,6 +43,21 @@ impl Inner {
         }
     }
 
+    /// Whether Stripe has nothing of an operation that seems never to have been sent, and was asked
+    /// for long ago: a store that was put back from a copy does not know what was sent since, and
+    /// Stripe may have forgotten the key.
+    pub(super) async fn was_never_made(&self, operation: &Operation) -> Result<bool, StoreError> {
+        match self.found(operation, MOST_PAGES).await {
+            Ok(Some(found @ Happening::Found { .. })) => {
+                self.take(operation, found).await?;
+                Ok(false)
+            }
+            Ok(Some(_)) => Ok(true),
+            Ok(None) => Ok(lookup_of(operation).is_none()),
+            Err(_) => Ok(false),
+        }
+    }
+
     /// A refusal can speak of the request alone, and not of an earlier call whose outcome is in
     /// doubt: believed when Stripe has nothing of the operation.
     pub(super) async fn believed(&self, operation: &Operation, refusal: Happening) -> Happening {

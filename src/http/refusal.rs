@@ -42,7 +42,7 @@ pub(super) fn of_operation(operation: &Operation) -> &'static str {
         (Some(_), Some("balance_insufficient")) => "balance_insufficient",
         (Some(_), _) if error.param.is_some() => "invalid_at_stripe",
         (None, Some("not_sent")) => "not_sent",
-        (None, Some("not_done")) => "not_done",
+        (None, Some("not_done" | "expired")) => "not_done",
         _ => "refused_by_stripe",
     }
 }

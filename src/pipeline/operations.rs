@@ -171,27 +171,11 @@ impl Operations {
     /// Takes up a request, or finds what became of it before. Answers when the outcome is known,
     /// or waited for by other means.
     pub async fn request(&self, wanted: &Wanted, asked: &Asked) -> Result<Operation, RequestError> {
-        if let Some(known) = self.inner.known(wanted, asked).await? {
-            return Ok(self.inner.told(known).await?);
-        }
-        let warnings = self.inner.check(wanted).await?;
-        let request = wanted.request(asked, self.livemode(), warnings);
-        let operation = Operation::new(request, self.inner.now());
-        let operation = match self.inner.store.begin(operation).await? {
-            Begun::New(operation) => {
-                tracing::info!(
-                    operation.id = %operation.id,
-                    action = operation.action.word(),
-                    by = %operation.by,
-                    "an operation was asked for"
-                );
-                self.inner.take_up(&operation);
-                operation
-            }
-            // Somebody was faster with the same key.
-            Begun::Known(known) => self.inner.same(wanted, known)?,
-            Begun::Taken(other) => return Err(RequestError::ReferenceTaken(Box::new(other))),
-        };
+        let (inner, wanted, asked) = (self.inner.clone(), wanted.clone(), asked.clone());
+        // Goes on when who asked goes away: what is recorded must be driven.
+        let work = self.inner.run_to_end(async move { inner.taken_up(&wanted, &asked).await });
+        let stopping = || RequestError::NoLink("bursar is stopping; ask again".to_owned());
+        let operation = work.await.unwrap_or_else(|| Err(stopping()))?;
         Ok(self.inner.told(operation).await?)
     }
 
@@ -313,6 +297,39 @@ impl Inner {
     #[expect(clippy::unused_self, reason = "reads as what is known here")]
     fn same(&self, wanted: &Wanted, known: Operation) -> Result<Operation, RequestError> {
         if wanted.is_of(&known) { Ok(known) } else { Err(RequestError::KeyReused(known.id)) }
+    }
+
+    /// The recorded operation of a request, which somebody drives from now on.
+    async fn taken_up(
+        self: &Arc<Self>,
+        wanted: &Wanted,
+        asked: &Asked,
+    ) -> Result<Operation, RequestError> {
+        // Of one key, one at a time: who comes second finds what the first has recorded, and is
+        // not turned down for what that one spends.
+        let _turn = self.turns.of(&format!("key {}", asked.client_key)).await;
+        if let Some(known) = self.known(wanted, asked).await? {
+            if known.state.is_open() {
+                self.take_up(&known);
+            }
+            return Ok(known);
+        }
+        let warnings = self.check(wanted).await?;
+        let request = wanted.request(asked, self.access.livemode, warnings);
+        match self.store.begin(Operation::new(request, self.now())).await? {
+            Begun::New(operation) => {
+                tracing::info!(
+                    operation.id = %operation.id,
+                    action = operation.action.word(),
+                    by = %operation.by,
+                    "an operation was asked for"
+                );
+                self.take_up(&operation);
+                Ok(operation)
+            }
+            Begun::Known(known) => self.same(wanted, known),
+            Begun::Taken(other) => Err(RequestError::ReferenceTaken(Box::new(other))),
+        }
     }
 
     fn take_up(self: &Arc<Self>, operation: &Operation) {

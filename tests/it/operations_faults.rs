@@ -355,3 +355,50 @@ fn a_restart_goes_on_with_what_was_left_open() {
         check(&platform, wanted, key, &wanted.path);
     }
 }
+
+/// The balance covers it once; who asks a second time must not be told that it does not.
+#[test]
+fn one_transfer_of_all_that_there_is_asked_for_by_many_is_one_and_is_told_to_all() {
+    for round in 0..3 {
+        let platform = Platform::start();
+        let account = platform.payable("u7");
+        // No event tells of the balance, so that it is asked for.
+        platform.stripe.with(|sandbox| {
+            sandbox.world.outbox.hold(true);
+            sandbox.world.add_funds(&json!({ "amount": 1_000, "currency": "usd" })).unwrap();
+        });
+        let body = json!({ "amount": 1_000, "currency": "usd", "destination": account });
+        let wanted = Wanted::new("/v1/transfers", body);
+        for answer in orders(&platform, &wanted, "key", 20) {
+            assert_eq!(answer.status, 201, "round {round}: {}", answer.json());
+        }
+        platform.stripe.with(|sandbox| sandbox.world.outbox.hold(false));
+        check(&platform, &wanted, "key", "all of it");
+    }
+}
+
+/// Stripe's words repeat what was wrong.
+#[test]
+fn a_refusal_of_personal_details_names_the_field_and_repeats_nothing() {
+    let platform = Platform::start();
+    let born = json!({ "dob": { "day": "seventeenth", "month": 1, "year": 1990 } });
+    let body = json!({ "reference": "u7", "individual": born.clone() });
+    let made = platform.done(201, "/v1/accounts", "other", &json!({}));
+    let persons = format!("/v1/accounts/{}/persons", made["object_id"].as_str().unwrap());
+    let urls = json!({
+        "refresh_url": "http://localhost/refresh", "return_url": "http://localhost/return",
+        "reference": "u8", "individual": born.clone(),
+    });
+    for (path, body) in
+        [("/v1/accounts", &body), (persons.as_str(), &born), ("/onboard-user", &urls)]
+    {
+        let answer = platform.order(path, &unique("key"), body);
+        assert_problem(&answer, 400, "invalid_at_stripe", path);
+        let problem = answer.json();
+        let param = problem["stripe"]["param"].as_str().unwrap();
+        assert!(param.contains("day"), "{problem}");
+        assert_eq!(problem["stripe"]["type"], "invalid_request_error", "{problem}");
+    }
+    let told = platform.app.read("/v1/operations").to_string();
+    assert!(!told.contains("seventeenth"), "{told}");
+}

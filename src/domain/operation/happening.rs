@@ -8,6 +8,7 @@ use crate::domain::time::Timestamp;
 
 /// The code by which Stripe says that the money is not there.
 const NO_FUNDS: &str = "balance_insufficient";
+const EXPIRED: &str = "expired";
 
 /// A reason or a warning: a stable word for programs, a sentence for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +59,8 @@ pub enum Happening {
     Found { object_id: Option<String> },
     /// Stripe was asked for everything that it could be, and has nothing.
     NotFound,
+    /// Nobody can tell what became of it, and what it may have made is of no use any more.
+    Expired,
     /// A person says what became of it.
     Decided { happened: bool, object_id: Option<String>, by: String, reason: String },
 }
@@ -124,7 +127,7 @@ impl Operation {
             Happening::TurnedDown { .. } => (!is_under_way).then_some(OperationState::Refused),
             Happening::Reported { .. } => Some(OperationState::Succeeded),
             Happening::Found { .. } => in_doubt.then_some(OperationState::Succeeded),
-            Happening::NotFound => in_doubt.then_some(OperationState::Refused),
+            Happening::NotFound | Happening::Expired => in_doubt.then_some(OperationState::Refused),
             Happening::Decided { happened: true, .. } => {
                 in_doubt.then_some(OperationState::Succeeded)
             }
@@ -180,6 +183,11 @@ impl Operation {
                 self.fail_with("not_done", "Stripe has no object of this operation", None);
                 self.settled = Some(Settled::Lookup);
             }
+            Happening::Expired => {
+                let message = "there was no answer; a link, if one was made, has expired";
+                self.fail_with(EXPIRED, message, None);
+                self.settled = Some(Settled::Bursar);
+            }
             Happening::Decided { happened, object_id, by, reason } => {
                 let settled = Settled::Operator { name: by, reason };
                 if happened {
@@ -226,8 +234,17 @@ impl Operation {
             | Happening::Reported { .. }
             | Happening::Found { .. }
             | Happening::NotFound
+            | Happening::Expired
             | Happening::Decided { .. } => None,
         }
+    }
+
+    /// Whether it may have had an effect, so that its tag stays with it: not when it was refused,
+    /// unless nobody knows more than that it is over.
+    pub fn holds_tag(&self) -> bool {
+        let code = self.error.as_ref().and_then(|error| error.code.as_deref());
+        let is_over = self.settled == Some(Settled::Bursar) && code == Some(EXPIRED);
+        self.state != OperationState::Refused || is_over
     }
 
     /// The parameters of its call.

@@ -104,6 +104,7 @@ fn what_happens_leads_where_the_table_says() {
             [None, None, None, None, None, Some(Succeeded)],
         ),
         ("not found", Happening::NotFound, [None, None, None, None, None, Some(Refused)]),
+        ("expired", Happening::Expired, [None, None, None, None, None, Some(Refused)]),
         ("decided: done", decided(true), [None, None, None, None, None, Some(Succeeded)]),
         ("decided: not", decided(false), [None, None, None, None, None, Some(Refused)]),
     ];
@@ -185,6 +186,11 @@ fn a_link_is_not_asked_for_again_once_nobody_waits_for_it() {
         ..in_state(OperationState::Unknown, false)
     };
     assert_eq!((link.due(at(599)), link.due(at(600))), (Due::SendAgain, Due::LookUp));
+    let over = link.after(Happening::Expired, at(600)).unwrap();
+    assert_eq!((over.state, over.due(at(601))), (OperationState::Refused, Due::Nothing));
+    assert!(over.holds_tag(), "it may have been made");
+    let refused = link.after(refused(400, "expired"), at(5)).unwrap();
+    assert!(!refused.holds_tag(), "it certainly was not");
 }
 
 #[test]

@@ -124,7 +124,7 @@ impl Inner {
             (self.access.stripe.call(&call_of(&operation)).await, asked.elapsed())
         };
         let answer = result.as_ref().ok().cloned();
-        let happening = happening_of(result);
+        let happening = without_words(operation.action, happening_of(result));
         let later =
             matches!(happening, Happening::Lost { .. } | Happening::NotDone { retry: true, .. });
         self.spending.happened(&operation, &happening, self.now());
@@ -269,6 +269,18 @@ pub(super) fn happening_of(result: Result<Answer, CallError>) -> Happening {
         }
         Err(CallError::Unknown { reason, request_id }) => Happening::Lost { reason, request_id },
     }
+}
+
+/// What Stripe says of a person's details can repeat them; what is kept names the field only.
+fn without_words(action: Action, mut happening: Happening) -> Happening {
+    let is_of_a_person = matches!(action, Action::CreateAccount | Action::CreatePerson);
+    if let Happening::Refused { error, .. } = &mut happening
+        && is_of_a_person
+    {
+        "Stripe's words are not kept, since they can repeat personal details"
+            .clone_into(&mut error.message);
+    }
+    happening
 }
 
 pub(super) fn error_of(status: u16, error: StripeError) -> OperationError {

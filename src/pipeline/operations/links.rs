@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use crate::domain::operation::{Happening, Operation, OperationState, Params};
-use crate::pipeline::operations::drive::happening_of;
+use crate::pipeline::operations::drive::{Driving, happening_of};
 use crate::pipeline::operations::wanted::{Asked, Wanted, new_key};
-use crate::pipeline::operations::{Inner, Operations, RequestError};
+use crate::pipeline::operations::{Inner, Operations, PATIENCE, RequestError};
 use crate::store::{Advanced, Begun};
 use crate::stripe::outgoing::{Link, call_of, link_of};
 
@@ -18,9 +18,20 @@ impl Operations {
         let work = self.inner.run_to_end(async move {
             let operation = inner.begun(&wanted, &asked).await?;
             let _turn = inner.turns.of(&operation.id).await;
-            inner.fetch_link(&wanted, operation).await
+            // A stop waits for it.
+            let driving = Driving::start(&inner, &operation.id);
+            let link = inner.fetch_link(&wanted, operation.clone()).await;
+            drop(driving);
+            if link.is_err() {
+                // Where it is still open, it is gone on with.
+                inner.spawn(&operation);
+            }
+            link
         });
-        work.await.unwrap_or_else(|| Err(no_link("bursar is stopping; ask again")))
+        match tokio::time::timeout(PATIENCE, work).await {
+            Ok(done) => done.unwrap_or_else(|| Err(no_link("bursar is stopping; ask again"))),
+            Err(_) => Err(no_link("there is no answer yet; ask again with the same key")),
+        }
     }
 
     /// The account of a reference, which is made when there is none.
@@ -43,10 +54,7 @@ impl Operations {
         };
         match (operation.state, &operation.object_id) {
             (OperationState::Succeeded, Some(account)) => Ok(account.clone()),
-            (OperationState::Refused, _) => {
-                let message = operation.error.as_ref().map_or("no details", |e| &e.message);
-                Err(no_link(&format!("Stripe refused the account: {message}")))
-            }
+            (OperationState::Refused, _) => Err(refused(&operation)),
             _ => Err(no_link(&format!(
                 "the account is not known to be made yet (operation {}); ask again",
                 operation.id
@@ -101,9 +109,6 @@ impl Inner {
             (Some(link), _) => Ok(link),
             (None, OperationState::Refused) => Err(refused(&now)),
             (None, _) => {
-                if now.state.is_open() {
-                    self.spawn(&now);
-                }
                 Err(no_link(&why.unwrap_or_else(|| "Stripe's answer holds no link".to_owned())))
             }
         }

@@ -18,6 +18,11 @@ impl Inner {
                 self.take(&operation, happening).await?;
                 Ok(Turn::Done)
             }
+            // What it may have made is of no use any more.
+            Ok(None) if operation.action == Action::CreateOnboardingLink => {
+                self.take(&operation, Happening::Expired).await?;
+                Ok(Turn::Done)
+            }
             // Neither the next look nor any other would tell.
             Ok(None) => Ok(Turn::Done),
             Err(_) => Ok(Turn::Later),

@@ -55,6 +55,7 @@ impl Spending {
             | Happening::Reported { .. }
             | Happening::Found { .. }
             | Happening::NotFound
+            | Happening::Expired
             | Happening::Decided { .. } => {
                 all.remove(&operation.id);
             }

@@ -193,7 +193,7 @@ impl Pending {
         let is_free = holder.as_ref().is_none_or(|holder| !holder.succeeded);
         let succeeded = operation.state == OperationState::Succeeded;
         let now = Holder { operation: operation.id.clone(), succeeded };
-        if operation.state == OperationState::Refused {
+        if !operation.holds_tag() {
             return if is_its { self.put::<Holder>(key, None) } else { Ok(()) };
         }
         if is_its || holder.is_none() || succeeded && is_free {

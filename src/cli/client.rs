@@ -67,6 +67,11 @@ impl Server {
         Answer::of(sent.map_err(|error| self.unreachable(&error))?).await
     }
 
+    pub(super) async fn delete(&self, path: &str) -> Result<Answer, Failure> {
+        let sent = self.client.delete(format!("{}{path}", self.base)).send().await;
+        Answer::of(sent.map_err(|error| self.unreachable(&error))?).await
+    }
+
     fn unreachable(&self, error: &SendRequestError) -> Failure {
         Failure::Failed(format!(
             "{} cannot be reached: {error}; is `bursar serve` running there?",

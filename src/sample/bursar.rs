@@ -98,6 +98,12 @@ impl Bursar {
 
     /// Adds funds to the platform, and pays them to the account once they are there.
     pub(super) async fn pay(&self, account: &str, amount: i64, key: &str) -> Result<(), Trouble> {
+        // Before money is moved for it; bursar looks once more before the transfer.
+        let path = format!("/v1/accounts/{account}");
+        let known = self.get(&path).await?.unwrap_or_default();
+        if known.get("payable") != Some(&Value::Bool(true)) {
+            return Err("You cannot be paid yet. Finish your onboarding first.".to_owned());
+        }
         let topup = json!({
             "amount": amount, "currency": "usd", "source": "btok_us_verified",
             "statement_descriptor": "Weekly top-up",

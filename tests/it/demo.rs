@@ -1,10 +1,12 @@
 //! `bursar demo` as a process of its own, with nothing done in it yet.
+#![expect(clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::process::{Place, Process};
+use crate::process::{LIMIT, Place, Process};
 use crate::support::{Answer, Request};
 
 /// The last line of what it prints.
@@ -39,7 +41,7 @@ impl Demo {
         found.unwrap_or_else(|| panic!("no {name} in {}", self.printed)).1
     }
 
-    fn address(&self, name: &str) -> SocketAddr {
+    pub(crate) fn address(&self, name: &str) -> SocketAddr {
         self.variable(name).trim_start_matches("http://").parse().expect("an address")
     }
 
@@ -48,6 +50,20 @@ impl Demo {
     pub(crate) fn read(&self, path: &str) -> Value {
         let request = Request::get(path).token(self.variable("READER"));
         checked(&request.send(self.address("BURSAR")), path)
+    }
+
+    /// Waits for a status, which a webhook brings.
+    #[track_caller]
+    pub(crate) fn until_is(&self, path: &str, status: &str) {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let object = self.read(path);
+            if object["status"] == status {
+                return;
+            }
+            assert!(Instant::now() < deadline, "it never is {status}: {object}");
+            std::thread::yield_now();
+        }
     }
 
     /// Brings something about at the sandbox.

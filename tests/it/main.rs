@@ -98,6 +98,8 @@ mod replay_cli;
 mod replays;
 /// What a stop keeps, and what a start brings back.
 mod restart;
+/// The sample platform beside the demo, over plain HTTP.
+mod sample;
 /// Stripe's stand-in, over HTTP: the guide, its webhooks, faults on demand.
 mod sandbox;
 /// Stripe's own libraries drive the stand-in through every call of the guide.

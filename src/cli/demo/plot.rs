@@ -124,16 +124,17 @@ impl<'s> Plot<'s> {
     }
 
     /// What only the sandbox can bring about.
-    pub(super) async fn lever(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        let answer = self.sandbox.order(&format!("/_sandbox/{path}"), None, body).await?;
-        if answer.is_success() {
-            return Ok(answer.json);
-        }
-        Err(Failure::Failed(format!("the sandbox's {path}: {}", answer.json)))
+    pub(super) async fn lever(&self, path: &str, body: &Value) -> Result<(), Failure> {
+        pulled(path, &self.sandbox.order(&format!("/_sandbox/{path}"), None, body).await?)
+    }
+
+    /// Nothing goes wrong any more.
+    pub(super) async fn behaves(&self) -> Result<(), Failure> {
+        pulled("faults", &self.sandbox.delete("/_sandbox/faults").await?)
     }
 
     pub(super) async fn passes(&self, seconds: i64) -> Result<(), Failure> {
-        self.lever("clock", &json!({ "advance_seconds": seconds })).await.map(drop)
+        self.lever("clock", &json!({ "advance_seconds": seconds })).await
     }
 
     /// The maker visits a link; the end must be this URL.
@@ -149,4 +150,9 @@ impl<'s> Plot<'s> {
         }
         Err(Failure::Failed(format!("onboarding led to {end} instead of {expected}")))
     }
+}
+
+fn pulled(path: &str, answer: &Answer) -> Result<(), Failure> {
+    let refused = || Failure::Failed(format!("the sandbox's {path}: {}", answer.json));
+    if answer.is_success() { Ok(()) } else { Err(refused()) }
 }

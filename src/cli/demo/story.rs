@@ -154,6 +154,7 @@ impl Plot<'_> {
         self.lever("faults", &json!({ "webhooks": "release" })).await?;
         let payout = self.until_paid(account, None).await?;
         self.hears(&format!("{payout} is paid all the same"));
+        self.behaves().await?;
         self.says("her bank", "sends the money back: the account was closed");
         let order = json!({ "failure_code": "account_closed" });
         self.lever(&format!("payouts/{payout}/return"), &order).await?;

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -157,8 +159,9 @@ impl Browser {
     pub(crate) fn picture(&self, name: &str) {
         let Some(folder) = std::env::var_os("BURSAR_SCREENSHOTS") else { return };
         let picture = self.command("GET", &self.at("/screenshot"), &Value::Null);
-        let path = Path::new(&folder).join(format!("{name}.png.base64"));
-        std::fs::write(path, picture.as_str().expect("a picture")).expect("a written file");
+        let picture = BASE64_STANDARD.decode(picture.as_str().expect("a picture"));
+        let path = Path::new(&folder).join(format!("{name}.png"));
+        std::fs::write(path, picture.expect("base64")).expect("a written file");
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::clock;
 use crate::domain::region::RegionRule;
 use crate::http::auth::Refusals;
+pub use crate::http::openapi::described;
 pub use crate::http::{Capacity, Patience, SPARE_CONNECTIONS};
 use crate::http::{DRAIN_SECONDS, Fetching, Handles, server};
 use crate::pipeline::backfill::{Backfills, Works};

@@ -11,6 +11,7 @@ pub mod export;
 pub mod healthcheck;
 pub mod history;
 pub mod import;
+pub mod openapi;
 pub mod rebuild;
 pub mod redrive;
 pub mod repair;
@@ -66,6 +67,7 @@ enum Command {
     Token(token::Arguments),
     Healthcheck(healthcheck::Arguments),
     Completions(completions::Arguments),
+    Openapi(openapi::Arguments),
 }
 
 /// Why a command ends with something else than success.
@@ -108,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Token(arguments) => token::run(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
+        Command::Openapi(arguments) => openapi::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,25 +1,16 @@
 //! Fetching missed events from Stripe: asking for it, and how far it is.
 
-use actix_web::http::Method;
-use actix_web::web::{self, Data, Path, Payload};
-use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard};
+use actix_web::web::{Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
 
 use crate::clock;
 use crate::http::auth::{Operator, Reader};
 use crate::http::error::ApiError;
 use crate::http::query::Query;
-use crate::http::{Handles, not_allowed, operate, view};
-
-pub(super) fn resource() -> Resource {
-    let reads = guard::Any(guard::Get()).or(guard::Head());
-    web::resource("/v1/backfills")
-        .route(Route::new().guard(reads).to(backfills))
-        .route(Route::new().method(Method::POST).to(ask))
-        .default_service(not_allowed("GET, HEAD, POST"))
-}
+use crate::http::{Handles, operate, view};
 
 /// Answers at once; the run goes on. Who asks while one goes on joins it.
-async fn ask(
+pub(super) async fn ask(
     request: HttpRequest,
     Operator(by): Operator,
     payload: Payload,
@@ -38,7 +29,7 @@ async fn ask(
     Ok(response.insert_header(("Location", location)).json(view::backfill(&report)))
 }
 
-async fn backfills(
+pub(super) async fn backfills(
     request: HttpRequest,
     _: Reader,
     handles: Data<Handles>,

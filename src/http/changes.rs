@@ -21,7 +21,7 @@ use crate::http::{Handles, view};
 use crate::store::{ChangePage, Feed, SharedStore, StoreError};
 
 /// The longest wait for an entry, in seconds.
-const LONGEST_WAIT: u64 = 60;
+pub(super) const LONGEST_WAIT: u64 = 60;
 /// Entries that a stream reads at a time.
 const STREAM_PAGE: usize = 100;
 /// Milliseconds after which a client that lost its stream connects again.

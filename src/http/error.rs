@@ -3,10 +3,14 @@
 //! Errors are `application/problem+json` (RFC 9457) with a stable `code` for programs beside the
 //! sentence for people.
 
+mod code;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
+
+pub use code::Code;
 
 use crate::domain::operation::Operation;
 use crate::http::input::Problem;
@@ -59,7 +63,7 @@ pub enum ApiError {
     #[error("there is nothing at this path")]
     NoSuchPath,
     #[error("this path answers {allow} only")]
-    MethodNotAllowed { allow: &'static str },
+    MethodNotAllowed { allow: String },
     #[error("the body is larger than {limit} bytes{remedy}")]
     BodyTooLarge { limit: usize, remedy: &'static str },
     #[error("the body did not come in {seconds} s; send it faster, or several smaller ones")]
@@ -82,55 +86,55 @@ pub enum ApiError {
 }
 
 impl ApiError {
-    /// A stable word for programs. The message beside it is for people and may change.
-    pub(super) fn code(&self) -> &'static str {
+    /// What it is for programs. The message beside it is for people and may change.
+    pub(super) fn code(&self) -> Code {
         match self {
             Self::Receive(ReceiveError::Signature(error)) => match error {
-                SignatureError::Missing => "signature_missing",
-                SignatureError::Malformed(_) => "signature_malformed",
-                SignatureError::Mismatch => "signature_mismatch",
-                SignatureError::OutOfTolerance { .. } => "timestamp_out_of_tolerance",
+                SignatureError::Missing => Code::SignatureMissing,
+                SignatureError::Malformed(_) => Code::SignatureMalformed,
+                SignatureError::Mismatch => Code::SignatureMismatch,
+                SignatureError::OutOfTolerance { .. } => Code::TimestampOutOfTolerance,
             },
             Self::Receive(ReceiveError::NotAnEvent(_))
-            | Self::Replay(ReplayError::NotAnEvent { .. }) => "not_an_event",
+            | Self::Replay(ReplayError::NotAnEvent { .. }) => Code::NotAnEvent,
             Self::Receive(ReceiveError::Commit(CommitError::Overloaded))
             | Self::Replay(ReplayError::Commit(CommitError::Overloaded))
-            | Self::Overloaded => "overloaded",
+            | Self::Overloaded => Code::Overloaded,
             Self::Store(StoreError::Damaged(_) | StoreError::ViewsDamaged(_))
             | Self::Request(RequestError::Store(
                 StoreError::Damaged(_) | StoreError::ViewsDamaged(_),
             ))
             | Self::Replay(ReplayError::Store(
                 StoreError::Damaged(_) | StoreError::ViewsDamaged(_),
-            )) => "store_damaged",
+            )) => Code::StoreDamaged,
             Self::Receive(ReceiveError::Commit(CommitError::Store(_) | CommitError::Stopping))
             | Self::Replay(
                 ReplayError::Commit(CommitError::Store(_) | CommitError::Stopping)
                 | ReplayError::Store(_),
             )
             | Self::Store(_)
-            | Self::Draining => "store_unavailable",
+            | Self::Draining => Code::StoreUnavailable,
             Self::Replay(ReplayError::UnknownEvents(_))
             | Self::NotFound { .. }
             | Self::NoBalance
-            | Self::NoSuchPath => "not_found",
-            Self::Replay(ReplayError::NotParked(_)) => "not_parked",
+            | Self::NoSuchPath => Code::NotFound,
+            Self::Replay(ReplayError::NotParked(_)) => Code::NotParked,
             Self::Refetch(error) => of_refetch(error),
-            Self::NoStripeKey => "stripe_key_missing",
+            Self::NoStripeKey => Code::StripeKeyMissing,
             Self::Request(error) => refusal::of_request(error),
             Self::Refused(operation) => refusal::of_operation(operation),
-            Self::IdempotencyKeyMissing => "idempotency_key_missing",
-            Self::IdempotencyKeyInvalid => "idempotency_key_invalid",
-            Self::InvalidRequest(_) => "invalid_request",
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden { .. } => "forbidden",
-            Self::MethodNotAllowed { .. } => "method_not_allowed",
-            Self::BodyTooLarge { .. } => "body_too_large",
-            Self::BodyTooSlow { .. } => "request_timeout",
-            Self::BodyUnreadable(_) => "body_unreadable",
-            Self::InvalidBody(_) => "invalid_body",
-            Self::InvalidParameter(_) => "invalid_parameter",
-            Self::FeedRestarted { .. } => "feed_restarted",
+            Self::IdempotencyKeyMissing => Code::IdempotencyKeyMissing,
+            Self::IdempotencyKeyInvalid => Code::IdempotencyKeyInvalid,
+            Self::InvalidRequest(_) => Code::InvalidRequest,
+            Self::Unauthorized => Code::Unauthorized,
+            Self::Forbidden { .. } => Code::Forbidden,
+            Self::MethodNotAllowed { .. } => Code::MethodNotAllowed,
+            Self::BodyTooLarge { .. } => Code::BodyTooLarge,
+            Self::BodyTooSlow { .. } => Code::RequestTimeout,
+            Self::BodyUnreadable(_) => Code::BodyUnreadable,
+            Self::InvalidBody(_) => Code::InvalidBody,
+            Self::InvalidParameter(_) => Code::InvalidParameter,
+            Self::FeedRestarted { .. } => Code::FeedRestarted,
         }
     }
 
@@ -138,12 +142,12 @@ impl ApiError {
     pub(super) fn is_internal(&self) -> bool {
         let told = matches!(
             self.code(),
-            "overloaded"
-                | "stripe_key_missing"
-                | "stripe_refused"
-                | "stripe_unavailable"
-                | "outcome_unknown"
-                | "not_sent"
+            Code::Overloaded
+                | Code::StripeKeyMissing
+                | Code::StripeRefused
+                | Code::StripeUnavailable
+                | Code::OutcomeUnknown
+                | Code::NotSent
         ) || matches!(self, Self::Draining);
         self.status_code().is_server_error() && !told
     }
@@ -154,44 +158,16 @@ impl ResponseError for ApiError {
         if refusal::is_for_money(self) {
             return StatusCode::PAYMENT_REQUIRED;
         }
-        match self.code() {
-            "unauthorized" => StatusCode::UNAUTHORIZED,
-            "forbidden" => StatusCode::FORBIDDEN,
-            "not_found" => StatusCode::NOT_FOUND,
-            "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
-            "not_parked"
-            | "other_mode"
-            | "idempotency_mismatch"
-            | "link_already_created"
-            | "reference_taken"
-            | "outcome_is_known"
-            | "refused_by_stripe"
-            | "not_done"
-            | "not_possible"
-            | "account_unknown"
-            | "account_not_payable"
-            | "region_not_allowed"
-            | "balance_insufficient"
-            | "currency_not_available"
-            | "topup_failed"
-            | "stripe_unreachable" => StatusCode::CONFLICT,
-            "feed_restarted" => StatusCode::GONE,
-            "body_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
-            "request_timeout" => StatusCode::REQUEST_TIMEOUT,
-            // Stripe delivers again after a 5xx: a failure of ours costs a delay, not an event.
-            "overloaded" | "store_unavailable" | "store_damaged" | "stripe_unavailable"
-            | "outcome_unknown" => StatusCode::SERVICE_UNAVAILABLE,
-            "stripe_key_missing" => StatusCode::NOT_IMPLEMENTED,
-            "stripe_refused" | "not_sent" => StatusCode::BAD_GATEWAY,
-            _ => StatusCode::BAD_REQUEST,
-        }
+        // Stripe delivers again after a 5xx: a failure of ours costs a delay, not an event.
+        let status = StatusCode::from_u16(self.code().status());
+        status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     fn error_response(&self) -> HttpResponse {
         let status = self.status_code();
         let code = self.code();
         let detail = if self.is_internal() {
-            tracing::error!(error = %self, code, "a request failed");
+            tracing::error!(error = %self, code = code.word(), "a request failed");
             said_outside(code).to_owned()
         } else {
             self.to_string()
@@ -201,18 +177,19 @@ impl ResponseError for ApiError {
         if status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"bursar\""));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE && code != "store_damaged" {
+        if status == StatusCode::SERVICE_UNAVAILABLE && code != Code::StoreDamaged {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS));
         }
         if let Self::MethodNotAllowed { allow } = self {
-            response.insert_header((header::ALLOW, *allow));
+            response.insert_header((header::ALLOW, allow.as_str()));
         }
+        let word = code.word();
         let mut problem = json!({
-            "type": format!("urn:bursar:problem:{code}"),
-            "title": title(code),
+            "type": format!("urn:bursar:problem:{word}"),
+            "title": title(word),
             "status": status.as_u16(),
             "detail": detail,
-            "code": code,
+            "code": word,
         });
         if let (Self::FeedRestarted { epoch, newest }, Some(members)) =
             (self, problem.as_object_mut())
@@ -246,29 +223,30 @@ impl From<RefetchError> for ApiError {
     }
 }
 
-fn of_refetch(error: &RefetchError) -> &'static str {
+fn of_refetch(error: &RefetchError) -> Code {
     match error {
         RefetchError::Call(CallError::Refused { status: 404, .. })
-        | RefetchError::Deleted { .. } => "not_found",
+        | RefetchError::Deleted { .. } => Code::NotFound,
         RefetchError::Call(CallError::Refused { .. } | CallError::NotDone { retry: false, .. }) => {
-            "stripe_refused"
+            Code::StripeRefused
         }
         RefetchError::Call(CallError::NotDone { .. } | CallError::Unknown { .. })
-        | RefetchError::Unusable(_) => "stripe_unavailable",
-        RefetchError::OtherMode { .. } => "other_mode",
-        RefetchError::Commit(CommitError::Overloaded) => "overloaded",
-        RefetchError::Commit(CommitError::Store(_) | CommitError::Stopping) => "store_unavailable",
+        | RefetchError::Unusable(_) => Code::StripeUnavailable,
+        RefetchError::OtherMode { .. } => Code::OtherMode,
+        RefetchError::Commit(CommitError::Overloaded) => Code::Overloaded,
+        RefetchError::Commit(CommitError::Store(_) | CommitError::Stopping) => {
+            Code::StoreUnavailable
+        }
     }
 }
 
 /// What a failure of our own is to those outside; the log has the rest.
-fn said_outside(code: &str) -> &'static str {
-    match code {
-        "store_damaged" => {
-            "what is stored of this is damaged, and asking again does not help: the log names the \
-             place, and `bursar verify` lists all such places"
-        }
-        _ => "the store cannot be used now; try again",
+fn said_outside(code: Code) -> &'static str {
+    if code == Code::StoreDamaged {
+        "what is stored of this is damaged, and asking again does not help: the log names the \
+         place, and `bursar verify` lists all such places"
+    } else {
+        "the store cannot be used now; try again"
     }
 }
 

@@ -11,14 +11,14 @@ use crate::domain::operation::Params;
 use crate::http::error::ApiError;
 
 /// Stripe's own bounds of metadata, of which two are ours.
-const MOST_METADATA: usize = 48;
-const LONGEST_METADATA_NAME: usize = 40;
-const LONGEST_METADATA_VALUE: usize = 500;
-const LONGEST_TEXT: usize = 5_000;
+pub(super) const MOST_METADATA: usize = 48;
+pub(super) const LONGEST_METADATA_NAME: usize = 40;
+pub(super) const LONGEST_METADATA_VALUE: usize = 500;
+pub(super) const LONGEST_TEXT: usize = 5_000;
 /// Of what is nested.
 const DEEPEST: usize = 5;
 /// JSON numbers are exact up to here.
-const LARGEST_AMOUNT: i64 = 1 << 53;
+pub(super) const LARGEST_AMOUNT: i64 = 1 << 53;
 
 /// What is wrong with a field.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -31,6 +31,8 @@ pub struct Problem {
 #[derive(Debug)]
 pub(super) struct Input {
     fields: Vec<(String, Value)>,
+    /// Names that were asked for.
+    expected: Vec<String>,
     problems: Vec<Problem>,
 }
 
@@ -69,7 +71,7 @@ impl Input {
                 "the body is not a JSON object: line {line}, column {column}"
             ))
         })?;
-        let mut input = Self { fields: Vec::new(), problems: Vec::new() };
+        let mut input = Self { fields: Vec::new(), expected: Vec::new(), problems: Vec::new() };
         for (name, value) in members {
             if input.fields.iter().any(|(known, _)| *known == name) {
                 input.problem(&name, "is given more than once");
@@ -87,6 +89,7 @@ impl Input {
 
     /// `null` is as good as absent.
     fn take(&mut self, name: &str) -> Option<Value> {
+        self.expected.push(name.to_owned());
         let place = self.fields.iter().position(|(known, _)| known == name)?;
         Some(self.fields.remove(place).1).filter(|value| !value.is_null())
     }
@@ -251,8 +254,11 @@ impl Input {
 
     /// Nothing may be left, and nothing be wrong.
     pub(super) fn finish(mut self) -> Result<(), ApiError> {
+        let expected =
+            if self.expected.is_empty() { "none".into() } else { self.expected.join(", ") };
         for (name, _) in std::mem::take(&mut self.fields) {
-            self.problem(&name, "is not a field of this request");
+            let detail = format!("is not a field of this request; expected: {expected}");
+            self.problem(&name, detail);
         }
         if self.problems.is_empty() { Ok(()) } else { Err(ApiError::InvalidRequest(self.problems)) }
     }

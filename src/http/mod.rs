@@ -2,11 +2,13 @@
 //!
 //! A handler translates in, calls, and translates out. [`view`] is the only place that knows our
 //! JSON, [`error`] the only one that knows status codes, [`auth`] the only one that looks at
-//! tokens.
+//! tokens. What is served stands in the table of [`endpoint`]s, which [`openapi`] describes.
 
 pub mod auth;
 mod cursor;
+pub mod endpoint;
 pub mod error;
+pub mod openapi;
 pub mod query;
 pub mod view;
 
@@ -14,6 +16,7 @@ mod backfills;
 mod body;
 mod changes;
 mod connection;
+mod docs;
 mod events;
 mod health;
 mod input;
@@ -25,13 +28,12 @@ mod operations;
 mod refetch;
 mod refusal;
 mod server;
+mod table;
 mod webhook;
 
 use std::time::Duration;
 
-use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{Handler, Resource, Responder, Route, guard};
 use tokio::sync::{Semaphore, watch};
 
 pub use server::{SPARE_CONNECTIONS, server};
@@ -172,87 +174,8 @@ impl Handles {
 }
 
 fn routes(config: &mut ServiceConfig) {
-    config
-        .service(post("/webhooks/stripe", webhook::receive))
-        .service(both("/v1/accounts", objects::accounts, onboarding::create_account))
-        .service(get("/v1/accounts/{id}", objects::account))
-        .service(both("/v1/topups", objects::topups, money::create_topup))
-        .service(get("/v1/topups/{id}", objects::topup))
-        .service(both("/v1/transfers", objects::transfers, money::create_transfer))
-        .service(get("/v1/transfers/{id}", objects::transfer))
-        .service(get("/v1/payouts", objects::payouts))
-        .service(get("/v1/payouts/{id}", objects::payout))
-        .service(get("/v1/balance", objects::balance))
-        .service(get("/v1/balance/history", objects::balance_history))
-        .service(get("/v1/{kind}/{id}/history", objects::history))
-        .service(get("/v1/events", events::events))
-        .service(get("/v1/events/{id}", events::event))
-        .service(get("/v1/events/{id}/body", events::body))
-        .service(get("/v1/changes", changes::changes))
-        .service(get("/v1/changes/stream", changes::stream))
-        .service(get("/v1/summary", events::summary))
-        .service(post("/v1/replays", operate::replays))
-        .service(post("/v1/redrives", operate::redrives))
-        .service(post("/v1/events/{id}/redrive", operate::redrive))
-        .service(post("/v1/accounts/{id}/persons", onboarding::create_person))
-        .service(post("/v1/accounts/{id}/onboarding_links", onboarding::create_link))
-        .service(post("/onboard-user", onboarding::onboard_user))
-        .service(post("/v1/topups/{id}/cancel", money::cancel_topup))
-        .service(post("/v1/transfers/{id}/reversals", money::reverse_transfer))
-        .service(get("/v1/operations", operations::operations))
-        .service(get("/v1/operations/{id}", operations::operation))
-        .service(post("/v1/operations/{id}/resolve", operations::resolve))
-        .service(backfills::resource())
-        .service(get("/v1/backfills/{id}", backfills::backfill))
-        .service(post("/v1/balance/refetch", refetch::balance))
-        .service(post("/v1/{kind}/{id}/refetch", refetch::refetch))
-        .service(get(HEALTH, health::alive))
-        .service(get("/readyz", health::ready))
-        .default_service(web::to(no_such_path));
-}
-
-/// A path that answers GET and HEAD.
-fn get<F, Args>(path: &str, handler: F) -> Resource
-where
-    F: Handler<Args>,
-    Args: actix_web::FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    let reads = guard::Any(guard::Get()).or(guard::Head());
-    let route = Route::new().guard(reads).to(handler);
-    web::resource(path).route(route).default_service(not_allowed("GET, HEAD"))
-}
-
-/// A path that answers POST.
-fn post<F, Args>(path: &str, handler: F) -> Resource
-where
-    F: Handler<Args>,
-    Args: actix_web::FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    let route = Route::new().method(Method::POST).to(handler);
-    web::resource(path).route(route).default_service(not_allowed("POST"))
-}
-
-/// A path that answers GET and HEAD with one, POST with the other.
-fn both<R, ReadArgs, W, WriteArgs>(path: &str, read: R, write: W) -> Resource
-where
-    R: Handler<ReadArgs>,
-    ReadArgs: actix_web::FromRequest + 'static,
-    R::Output: Responder + 'static,
-    W: Handler<WriteArgs>,
-    WriteArgs: actix_web::FromRequest + 'static,
-    W::Output: Responder + 'static,
-{
-    let reads = guard::Any(guard::Get()).or(guard::Head());
-    web::resource(path)
-        .route(Route::new().guard(reads).to(read))
-        .route(Route::new().method(Method::POST).to(write))
-        .default_service(not_allowed("GET, HEAD, POST"))
-}
-
-fn not_allowed(allow: &'static str) -> Route {
-    web::to(move || std::future::ready(Err::<&str, _>(ApiError::MethodNotAllowed { allow })))
+    endpoint::serve(table::TABLE, config);
+    config.default_service(web::to(no_such_path));
 }
 
 async fn no_such_path() -> Result<&'static str, ApiError> {

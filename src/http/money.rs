@@ -13,9 +13,9 @@ use crate::http::operations::{Order, check_path_id};
 use crate::pipeline::operations::wanted::Wanted;
 
 /// What a bank shows; Stripe's bound.
-const LONGEST_STATEMENT: usize = 15;
-const LONGEST_GROUP: usize = 255;
-const LONGEST_DESCRIPTION: usize = 1_000;
+pub(super) const LONGEST_STATEMENT: usize = 15;
+pub(super) const LONGEST_GROUP: usize = 255;
+pub(super) const LONGEST_DESCRIPTION: usize = 1_000;
 
 pub(super) async fn create_topup(
     request: HttpRequest,

@@ -1,8 +1,8 @@
 //! The status of accounts, top-ups, transfers, payouts and balances, and how it came about.
 
 use actix_web::http::header;
-use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::web::{Data, Path, to};
+use actix_web::{HttpRequest, HttpResponse, Route};
 use serde::Serialize;
 
 use crate::domain::account::AccountStatus;
@@ -152,21 +152,11 @@ async fn one(
     }
 }
 
-pub(super) async fn history(
-    request: HttpRequest,
-    _: Reader,
-    path: Path<(String, String)>,
-    handles: Data<Handles>,
-) -> Result<HttpResponse, ApiError> {
-    let (plural, id) = path.into_inner();
-    let kind = kind_of(&plural)?;
-    history_of(&request, &handles, kind, &id).await
-}
-
-/// The kind whose objects have paths that begin like this.
-pub(super) fn kind_of(plural: &str) -> Result<Kind, ApiError> {
-    let named = Kind::ALL.into_iter().find(|kind| format!("{}s", kind.word()) == plural);
-    named.filter(|&kind| kind != Kind::Balance).ok_or(ApiError::NoSuchPath)
+pub(super) fn history(kind: Kind) -> Route {
+    let told = move |request: HttpRequest, _: Reader, id: Path<String>, handles: Data<Handles>| async move {
+        history_of(&request, &handles, kind, &id).await
+    };
+    to(told)
 }
 
 pub(super) async fn balance_history(
@@ -264,6 +254,11 @@ pub(super) fn respond(
 }
 
 fn respond_json(request: &HttpRequest, body: Vec<u8>) -> HttpResponse {
+    tagged(request, "application/json", body)
+}
+
+/// The same for what is no JSON.
+pub(super) fn tagged(request: &HttpRequest, kind: &'static str, body: Vec<u8>) -> HttpResponse {
     let etag = format!("\"{:08x}-{:x}\"", crc32c::crc32c(&body), body.len());
     let known = request.headers().get_all(header::IF_NONE_MATCH).any(|known| {
         let mut tags = known.to_str().unwrap_or_default().split(',').map(str::trim);
@@ -275,5 +270,5 @@ fn respond_json(request: &HttpRequest, body: Vec<u8>) -> HttpResponse {
     if known {
         return response.finish();
     }
-    response.content_type("application/json").body(body)
+    response.content_type(kind).body(body)
 }

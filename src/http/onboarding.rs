@@ -15,11 +15,12 @@ use crate::http::operations::{Order, check_path_id, key};
 use crate::pipeline::operations::wanted::{Asked, Wanted, new_key};
 use crate::stripe::outgoing::{Link, ReturnUrls, is_web_url};
 
-const LONGEST_REFERENCE: usize = 200;
-const LONGEST_URL: usize = 2_000;
-const BUSINESS_TYPES: &[&str] = &["company", "government_entity", "individual", "non_profit"];
+pub(super) const LONGEST_REFERENCE: usize = 200;
+pub(super) const LONGEST_URL: usize = 2_000;
+pub(super) const BUSINESS_TYPES: &[&str] =
+    &["company", "government_entity", "individual", "non_profit"];
 /// What an account can be prefilled with, in Stripe's form.
-const PREFILL: &[&str] = &[
+pub(super) const PREFILL: &[&str] = &[
     "controller",
     "capabilities",
     "business_profile",
@@ -28,9 +29,9 @@ const PREFILL: &[&str] = &[
     "settings",
     "tos_acceptance",
 ];
-const PERSON_TEXTS: &[&str] =
+pub(super) const PERSON_TEXTS: &[&str] =
     &["first_name", "last_name", "email", "phone", "id_number", "ssn_last_4", "nationality"];
-const PERSON_OBJECTS: &[&str] = &["dob", "address", "relationship"];
+pub(super) const PERSON_OBJECTS: &[&str] = &["dob", "address", "relationship"];
 
 pub(super) async fn create_account(
     request: HttpRequest,

@@ -18,8 +18,9 @@ use crate::pipeline::operations::{Operations, resolve as resolve_without_key};
 use crate::store::OperationFilter;
 
 const KEY: &str = "Idempotency-Key";
-const LONGEST_KEY: usize = 255;
-const LONGEST_REASON: usize = 1_000;
+pub(super) const LONGEST_KEY: usize = 255;
+pub(super) const OUTCOMES: [&str; 2] = ["succeeded", "refused"];
+pub(super) const LONGEST_REASON: usize = 1_000;
 
 pub(super) async fn operations(
     request: HttpRequest,
@@ -71,7 +72,7 @@ pub(super) async fn resolve(
     let livemode = query.livemode(handles.livemode_of_operations())?;
     let body = body::take(&request, payload, &handles.reason_bounds(), &handles.body_room).await?;
     let mut input = Input::parse(&body)?;
-    let outcome = input.word("outcome", &["succeeded", "refused"]);
+    let outcome = input.word("outcome", &OUTCOMES);
     let outcome = input.required("outcome", outcome);
     let reason = input.text("reason", LONGEST_REASON);
     let reason = input.required("reason", reason).unwrap_or_default();

@@ -10,7 +10,7 @@ use crate::http::error::ApiError;
 use crate::pipeline::portable::from_rfc3339;
 
 const DEFAULT_LIMIT: usize = 50;
-const LARGEST_LIMIT: u64 = 500;
+pub(super) const LARGEST_LIMIT: u64 = 500;
 
 /// The parameters of a request, all of them expected.
 pub struct Query {

@@ -1,26 +1,26 @@
 //! Fetching one object from Stripe, for those who doubt what is known of it.
 
-use actix_web::web::{Data, Path, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::web::{Data, Path, Payload, to};
+use actix_web::{HttpRequest, HttpResponse, Route};
 
 use crate::domain::id::{Kind, ObjectKey};
 use crate::http::auth::Operator;
 use crate::http::error::ApiError;
-use crate::http::objects::{kind_of, names_owner};
+use crate::http::objects::names_owner;
 use crate::http::query::Query;
 use crate::http::{Fetching, Handles, operate, view};
 use crate::pipeline::refetch::RefetchError;
 
-pub(super) async fn refetch(
-    request: HttpRequest,
-    Operator(by): Operator,
-    path: Path<(String, String)>,
-    payload: Payload,
-    handles: Data<Handles>,
-) -> Result<HttpResponse, ApiError> {
-    let (plural, id) = path.into_inner();
-    let asked = Asked { request, by: by.name, kind: kind_of(&plural)?, id };
-    asked.fetch(payload, &handles).await
+pub(super) fn refetch(kind: Kind) -> Route {
+    let fetch = move |request: HttpRequest,
+                      Operator(by): Operator,
+                      id: Path<String>,
+                      payload: Payload,
+                      handles: Data<Handles>| async move {
+        let asked = Asked { request, by: by.name, kind, id: id.into_inner() };
+        asked.fetch(payload, &handles).await
+    };
+    to(fetch)
 }
 
 pub(super) async fn balance(

@@ -5,51 +5,51 @@
 use serde_json::{Map, Value};
 
 use crate::domain::operation::{Operation, Reason};
-use crate::http::error::ApiError;
+use crate::http::error::{ApiError, Code};
 use crate::http::view;
 use crate::pipeline::operations::RequestError;
 
 /// The words of reasons, and of refusals that are for one reason.
-const REASONS: &[&str] = &[
-    "account_unknown",
-    "account_not_payable",
-    "region_not_allowed",
-    "balance_insufficient",
-    "currency_not_available",
-    "topup_failed",
-    "stripe_unreachable",
+const REASONS: &[Code] = &[
+    Code::AccountUnknown,
+    Code::AccountNotPayable,
+    Code::RegionNotAllowed,
+    Code::BalanceInsufficient,
+    Code::CurrencyNotAvailable,
+    Code::TopupFailed,
+    Code::StripeUnreachable,
 ];
 
-pub(super) fn of_request(error: &RequestError) -> &'static str {
+pub(super) fn of_request(error: &RequestError) -> Code {
     match error {
-        RequestError::KeyReused(_) => "idempotency_mismatch",
+        RequestError::KeyReused(_) => Code::IdempotencyMismatch,
         RequestError::TurnedDown(reasons) => of_reasons(reasons),
-        RequestError::LinkMade(_) => "link_already_created",
-        RequestError::ReferenceTaken(_) => "reference_taken",
-        RequestError::NoSuchOperation(_) => "not_found",
-        RequestError::NotUnknown { .. } => "outcome_is_known",
+        RequestError::LinkMade(_) => Code::LinkAlreadyCreated,
+        RequestError::ReferenceTaken(_) => Code::ReferenceTaken,
+        RequestError::NoSuchOperation(_) => Code::NotFound,
+        RequestError::NotUnknown { .. } => Code::OutcomeIsKnown,
         RequestError::Refused(operation) => of_operation(operation),
-        RequestError::NoLink(_) => "outcome_unknown",
-        RequestError::Store(_) => "store_unavailable",
+        RequestError::NoLink(_) => Code::OutcomeUnknown,
+        RequestError::Store(_) => Code::StoreUnavailable,
     }
 }
 
 /// Of one that was refused.
-pub(super) fn of_operation(operation: &Operation) -> &'static str {
+pub(super) fn of_operation(operation: &Operation) -> Code {
     let Some(error) = &operation.error else { return of_reasons(&operation.reasons) };
     match (error.status, error.code.as_deref()) {
-        (Some(401 | 403), _) => "stripe_refused",
-        (Some(_), Some("balance_insufficient")) => "balance_insufficient",
-        (Some(_), _) if error.param.is_some() => "invalid_at_stripe",
-        (None, Some("not_sent")) => "not_sent",
-        (None, Some("not_done" | "expired")) => "not_done",
-        _ => "refused_by_stripe",
+        (Some(401 | 403), _) => Code::StripeRefused,
+        (Some(_), Some("balance_insufficient")) => Code::BalanceInsufficient,
+        (Some(_), _) if error.param.is_some() => Code::InvalidAtStripe,
+        (None, Some("not_sent")) => Code::NotSent,
+        (None, Some("not_done" | "expired")) => Code::NotDone,
+        _ => Code::RefusedByStripe,
     }
 }
 
-fn of_reasons(reasons: &[Reason]) -> &'static str {
+fn of_reasons(reasons: &[Reason]) -> Code {
     let first = reasons.first().map_or("", |reason| reason.code.as_str());
-    REASONS.iter().find(|known| **known == first).copied().unwrap_or("not_possible")
+    REASONS.iter().find(|known| known.word() == first).copied().unwrap_or(Code::NotPossible)
 }
 
 /// Stripe itself said that the money is not there.
@@ -59,7 +59,7 @@ pub(super) fn is_for_money(error: &ApiError) -> bool {
     else {
         return false;
     };
-    operation.error.is_some() && of_operation(operation) == "balance_insufficient"
+    operation.error.is_some() && of_operation(operation) == Code::BalanceInsufficient
 }
 
 /// What goes with a problem beside the members that all have.

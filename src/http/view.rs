@@ -195,7 +195,7 @@ fn changes(before: Option<&Entry>, after: &Entry) -> Fields {
     changes
 }
 
-fn step_word(step: Step) -> &'static str {
+pub fn step_word(step: Step) -> &'static str {
     match step {
         Step::First => "first",
         Step::Advance => "advance",

@@ -22,7 +22,7 @@ pub(super) async fn receive(
     let answer = receive_one(&request, payload, &handles).await;
     // What is wrong with the store is logged where it is found.
     if let Some(error) = answer.as_ref().err().filter(|error| !error.is_internal()) {
-        tracing::warn!(code = error.code(), "turned a delivery away: {error}");
+        tracing::warn!(code = error.code().word(), "turned a delivery away: {error}");
     }
     answer
 }

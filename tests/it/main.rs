@@ -24,6 +24,8 @@ mod load;
 /// How long tests with chance in them run.
 mod torture;
 
+/// The description of the API, and that it says what the server does.
+mod openapi;
 /// Onboarding and money: what is asked for, what is sent, what comes back.
 mod operations;
 /// kill -9 around calls to Stripe.

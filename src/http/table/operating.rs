@@ -1,0 +1,140 @@
+//! What operators do.
+
+use actix_web::web::to;
+
+use super::parameters as p;
+use crate::domain::id::Kind;
+use crate::http::endpoint::{Answer, Body, Endpoint, Group};
+use crate::http::error::Code;
+use crate::http::{backfills, operate, refetch};
+use crate::token::Role;
+
+const BECAUSE: Body = Body::Optional("Because");
+const RECEIPT: &[Answer] = &[Answer::Json(200, "Receipt", "The event that tells of it.")];
+const REFETCH: &str = "Takes it in as an event of its own, with the source `refetch`.";
+const REFETCH_PROBLEMS: &[Code] = &[
+    Code::InvalidBody,
+    Code::OtherMode,
+    Code::StripeKeyMissing,
+    Code::StripeRefused,
+    Code::StripeUnavailable,
+];
+
+pub(super) const REPAIR: Group = Group {
+    name: "Repair",
+    about: "Applies events again. Neither can move money.",
+    endpoints: &[
+        Endpoint::post("/v1/replays", "Applies events without a signature", Role::Operator, || {
+            to(operate::replays)
+        })
+        .about(
+            "Rules of order and repetition are those of a delivery; the source is \
+             `replay:TOKENNAME`. All are checked before any is stored.",
+        )
+        .takes(&[p::DRY_RUN, p::LIVEMODE])
+        .body(Body::Required("Replay"))
+        .answers(&[Answer::Json(200, "Receipts", "What became of each.")])
+        .problems(&[Code::InvalidBody, Code::NotAnEvent, Code::NotFound]),
+        Endpoint::post(
+            "/v1/events/{id}/redrive",
+            "Tries a parked event again",
+            Role::Operator,
+            || to(operate::redrive),
+        )
+        .takes(&[p::DRY_RUN, p::LIVEMODE])
+        .body(BECAUSE)
+        .answers(&[Answer::Json(200, "Receipt", "What became of it.")])
+        .problems(&[Code::InvalidBody, Code::NotParked]),
+        Endpoint::post("/v1/redrives", "Tries all parked events again", Role::Operator, || {
+            to(operate::redrives)
+        })
+        .about("Those of one partition, oldest first.")
+        .takes(&[p::DRY_RUN, p::LIVEMODE])
+        .body(BECAUSE)
+        .answers(&[Answer::Json(200, "Receipts", "What became of each.")])
+        .problems(&[Code::InvalidBody]),
+    ],
+};
+
+pub(super) const FETCHING: Group = Group {
+    name: "Fetching",
+    about: "Fetches from Stripe what did not arrive, or is in doubt. Needs BURSAR_STRIPE_KEY.",
+    endpoints: &[
+        Endpoint::get("/v1/backfills", "The last backfills", || to(backfills::backfills))
+            .answers(&[Answer::Json(200, "BackfillList", "The last few since the start.")])
+            .problems(&[Code::StripeKeyMissing]),
+        Endpoint::post("/v1/backfills", "Fetches missed events", Role::Operator, || {
+            to(backfills::ask)
+        })
+        .about("Answers at once; the run goes on. Who asks while one goes on joins it.")
+        .takes(&[p::FULL, p::LIVEMODE])
+        .body(BECAUSE)
+        .answers(&[Answer::Json(202, "Backfill", "The run, of which Location tells more.")])
+        .problems(&[Code::InvalidBody, Code::OtherMode, Code::StripeKeyMissing]),
+        Endpoint::get("/v1/backfills/{id}", "How far a backfill is", || to(backfills::backfill))
+            .answers(&[Answer::Json(200, "Backfill", "The run.")])
+            .problems(&[Code::StripeKeyMissing]),
+        Endpoint::post(
+            "/v1/accounts/{id}/refetch",
+            "Fetches an account as it is now",
+            Role::Operator,
+            || refetch::refetch(Kind::Account),
+        )
+        .about(REFETCH)
+        .takes(&[p::LIVEMODE])
+        .body(BECAUSE)
+        .answers(RECEIPT)
+        .problems(REFETCH_PROBLEMS),
+        Endpoint::post(
+            "/v1/topups/{id}/refetch",
+            "Fetches a top-up as it is now",
+            Role::Operator,
+            || refetch::refetch(Kind::Topup),
+        )
+        .about(REFETCH)
+        .takes(&[p::LIVEMODE])
+        .body(BECAUSE)
+        .answers(RECEIPT)
+        .problems(REFETCH_PROBLEMS),
+        Endpoint::post(
+            "/v1/transfers/{id}/refetch",
+            "Fetches a transfer as it is now",
+            Role::Operator,
+            || refetch::refetch(Kind::Transfer),
+        )
+        .about(REFETCH)
+        .takes(&[p::LIVEMODE])
+        .body(BECAUSE)
+        .answers(RECEIPT)
+        .problems(REFETCH_PROBLEMS),
+        Endpoint::post(
+            "/v1/payouts/{id}/refetch",
+            "Fetches a payout as it is now",
+            Role::Operator,
+            || refetch::refetch(Kind::Payout),
+        )
+        .about(REFETCH)
+        .takes(&[p::OWNER, p::LIVEMODE])
+        .body(BECAUSE)
+        .answers(RECEIPT)
+        .problems(REFETCH_PROBLEMS),
+        Endpoint::post(
+            "/v1/balance/refetch",
+            "Fetches a balance as it is now",
+            Role::Operator,
+            || to(refetch::balance),
+        )
+        .about(REFETCH)
+        .takes(&[p::OWNER, p::LIVEMODE])
+        .body(BECAUSE)
+        .answers(RECEIPT)
+        .problems(&[
+            Code::InvalidBody,
+            Code::NotFound,
+            Code::OtherMode,
+            Code::StripeKeyMissing,
+            Code::StripeRefused,
+            Code::StripeUnavailable,
+        ]),
+    ],
+};

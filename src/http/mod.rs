@@ -5,7 +5,7 @@
 //! tokens.
 
 pub mod auth;
-mod cursor;
+pub mod cursor;
 pub mod error;
 pub mod query;
 pub mod view;

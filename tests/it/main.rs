@@ -68,6 +68,8 @@ mod explain;
 mod faults;
 /// The change feed as a store gives it.
 mod feed;
+/// What must hold of any bytes from outside: the properties of the fuzz targets.
+mod fuzz;
 /// `docs/guide.md`, run as it stands there.
 mod guide;
 /// Histories: whole, recomputed, and with all that each report changed.

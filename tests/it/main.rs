@@ -64,6 +64,8 @@ mod damage;
 mod docs;
 /// What is said, in a sentence, of events and accounts.
 mod explain;
+/// What other users of the machine, its disk and its log see.
+mod exposure;
 /// Full disks, broken ones and slow ones.
 mod faults;
 /// The change feed as a store gives it.

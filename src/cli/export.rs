@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cli::count::counted;
@@ -32,7 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(if arguments.file.as_os_str() == "-" {
         Box::new(std::io::stdout())
     } else {
-        let file = File::create(&arguments.file).map_err(|error| {
+        let file = create(&arguments.file).map_err(|error| {
             Failure::Failed(format!("{} cannot be written: {error}", arguments.file.display()))
         })?;
         Box::new(file)
@@ -48,4 +49,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     meter.clear();
     eprintln!("exported {}", counted(count, "event"));
     Ok(())
+}
+
+/// A file for the raw bodies, which tell of people: a new one is closed to other users.
+fn create(path: &Path) -> std::io::Result<File> {
+    File::options().write(true).create(true).truncate(true).mode(0o600).open(path)
 }

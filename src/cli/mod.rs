@@ -22,6 +22,7 @@ pub mod token;
 pub mod verify;
 
 mod client;
+mod core_dumps;
 mod count;
 mod meter;
 mod open_files;

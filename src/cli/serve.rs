@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::app::{Capacity, Outbound, Parts, Patience, run as run_app};
 use crate::cli::meter::Meter;
 use crate::cli::settings::{All, SettingFlags};
-use crate::cli::{Failure, block_on, open_files};
+use crate::cli::{Failure, block_on, core_dumps, open_files};
 use crate::config::{Checker, Settings};
 use crate::domain::region::RegionRule;
 use crate::pipeline::commit::Limits;
@@ -38,6 +38,7 @@ struct Start {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    core_dumps::forbid();
     let settings = arguments.settings.gather();
     let start = check(&settings)?;
     settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));

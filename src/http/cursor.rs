@@ -2,12 +2,13 @@
 
 use crate::http::error::ApiError;
 
-/// `list` names the list and the partition.
-pub(super) fn encode(list: &str, place: &str) -> String {
+/// The cursor of `place` in a list; `list` names the list and the partition.
+pub fn encode(list: &str, place: &str) -> String {
     hex::encode(format!("{list} {place}"))
 }
 
-pub(super) fn decode(list: &str, cursor: &str) -> Result<String, ApiError> {
+/// The place that [`encode`] put into a cursor of this list.
+pub fn decode(list: &str, cursor: &str) -> Result<String, ApiError> {
     let bytes = hex::decode(cursor).ok();
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     let place = text.as_deref().and_then(|text| text.strip_prefix(list)?.strip_prefix(' '));

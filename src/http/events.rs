@@ -1,5 +1,6 @@
 //! What was received.
 
+use actix_web::http::header;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -59,7 +60,11 @@ pub(super) async fn body(
     let livemode = Query::of(&request, &["livemode"])?.livemode(handles.livemode)?;
     let Some(body) = handles.store.body(livemode, &id).await? else { return Err(unknown(id)) };
     tracing::info!(by = %by.name, event.id = %id, "showed the body of an event");
-    Ok(HttpResponse::Ok().content_type("application/json").body(body))
+    let mut response = HttpResponse::Ok();
+    // It tells of people, in words that others chose.
+    response.insert_header((header::CACHE_CONTROL, "no-store"));
+    response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    Ok(response.content_type("application/json").body(body))
 }
 
 pub(super) async fn summary(

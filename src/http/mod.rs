@@ -5,7 +5,7 @@
 //! tokens. What is served stands in the table of [`endpoint`]s, which [`openapi`] describes.
 
 pub mod auth;
-mod cursor;
+pub mod cursor;
 pub mod endpoint;
 pub mod error;
 pub mod openapi;

@@ -12,7 +12,7 @@ use crate::domain::topup::TopupStatus;
 use crate::domain::transfer::TransferStatus;
 use crate::http::auth::Reader;
 use crate::http::error::ApiError;
-use crate::http::query::Query;
+use crate::http::query::{Query, digits};
 use crate::http::{Handles, cursor, view};
 use crate::pipeline::history::{Told, history as told_history};
 use crate::store::{ObjectFilter, Slice, StoreError};
@@ -238,7 +238,7 @@ pub(super) fn slice(query: &Query, list: &str) -> Result<Slice, ApiError> {
         None => None,
         Some(text) => {
             let place = cursor::decode(list, &text)?;
-            Some(place.parse().map_err(|_| cursor::unreadable())?)
+            Some(digits(&place).ok_or_else(cursor::unreadable)?)
         }
     };
     Ok(Slice { from, limit: query.limit()? })

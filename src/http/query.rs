@@ -22,7 +22,8 @@ impl Query {
         Self::parse(request.query_string(), expected)
     }
 
-    fn parse(query: &str, expected: &[&str]) -> Result<Self, ApiError> {
+    /// Reads `name=value&...`; every name must be one of the expected, and stand there once.
+    pub fn parse(query: &str, expected: &[&str]) -> Result<Self, ApiError> {
         let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query)
             .map_err(|_| invalid("the query string cannot be read".to_owned()))?;
         let mut values = BTreeMap::new();

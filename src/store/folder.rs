@@ -17,6 +17,7 @@ use checksum::checksum_of;
 
 mod aside;
 mod checksum;
+mod privacy;
 
 /// The layout this program writes, and the only one it reads.
 const FORMAT: u32 = 1;
@@ -66,7 +67,8 @@ impl Folder {
                 path.display()
             ))
         };
-        fs::create_dir_all(path).map_err(unusable)?;
+        privacy::make(path).map_err(unusable)?;
+        privacy::warn_of_others(path);
         if !Self::exists(path) {
             sync_above(path).map_err(unusable)?;
         }

@@ -207,8 +207,10 @@ impl Record {
 
     fn decode_payload(payload: &[u8]) -> Result<Self, RecordError> {
         let mut fields = Fields(payload);
-        if fields.byte()? > FORMAT_VERSION {
-            return Err(RecordError::NewerFormat("format version"));
+        match fields.byte()? {
+            0 => return Err(RecordError::Malformed("format version")),
+            1..=FORMAT_VERSION => {}
+            _ => return Err(RecordError::NewerFormat("format version")),
         }
         let kind = RecordKind::from_code(fields.byte()?).ok_or(RecordError::NewerFormat("kind"))?;
         let flags = fields.byte()?;

@@ -66,10 +66,14 @@ mod damage;
 mod docs;
 /// What is said, in a sentence, of events and accounts.
 mod explain;
+/// What other users of the machine, its disk and its log see.
+mod exposure;
 /// Full disks, broken ones and slow ones.
 mod faults;
 /// The change feed as a store gives it.
 mod feed;
+/// What must hold of any bytes from outside: the properties of the fuzz targets.
+mod fuzz;
 /// `docs/guide.md`, run as it stands there.
 mod guide;
 /// Histories: whole, recomputed, and with all that each report changed.

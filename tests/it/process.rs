@@ -203,6 +203,12 @@ impl Process {
         assert!(sent.expect("a shell").success(), "SIG{name} was not sent");
     }
 
+    /// What the system tells of it in this file of /proc.
+    pub(crate) fn file(&self, name: &str) -> String {
+        let path = format!("/proc/{}/{name}", self.child.id());
+        std::fs::read_to_string(path).expect("a running process")
+    }
+
     /// How many threads it has, by the system's own count.
     pub(crate) fn threads(&self) -> usize {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
@@ -211,8 +217,7 @@ impl Process {
 
     /// Memory in use now, by the system's own count.
     pub(crate) fn resident_bytes(&self) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        let status = status.expect("a running process");
+        let status = self.file("status");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
         kilobytes.map(|it: usize| it << 10).expect("a size")

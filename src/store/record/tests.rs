@@ -198,6 +198,14 @@ fn what_a_newer_version_wrote_is_not_taken_for_damage() {
     }
 }
 
+/// Fuzzing found that it was read, and would have been written again as another version.
+#[test]
+fn no_record_has_the_format_version_zero() {
+    let mut payload = encoded(&some_record())[PREFIX_BYTES..68].to_vec();
+    payload[0] = 0;
+    assert_eq!(Record::decode(&framed(&payload)), Err(RecordError::Malformed("format version")));
+}
+
 #[test]
 fn blank_bytes_hold_no_record() {
     assert_eq!(Record::decode(&[0; 4096]), Err(RecordError::Absent));

@@ -153,7 +153,8 @@ async fn one(
 }
 
 pub(super) fn history(kind: Kind) -> Route {
-    let told = move |request: HttpRequest, _: Reader, id: Path<String>, handles: Data<Handles>| async move {
+    type Asked = (HttpRequest, Path<String>, Data<Handles>);
+    let told = move |_: Reader, (request, id, handles): Asked| async move {
         history_of(&request, &handles, kind, &id).await
     };
     to(told)

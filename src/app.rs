@@ -7,7 +7,9 @@ use actix_web::web::Data;
 use tokio::sync::{Semaphore, watch};
 
 use crate::clock;
+use crate::current::Current;
 use crate::domain::region::RegionRule;
+use crate::http::attempts::Attempts;
 use crate::http::auth::Refusals;
 pub use crate::http::openapi::described;
 pub use crate::http::{Capacity, Patience, SPARE_CONNECTIONS};
@@ -28,8 +30,10 @@ use crate::token::Tokens;
 
 /// What a running service needs to know.
 pub struct Parts {
-    pub verifier: Verifier,
-    pub tokens: Tokens,
+    pub verifier: Current<Verifier>,
+    pub tokens: Current<Tokens>,
+    /// Wrong tokens a minute that are borne with from one address; zero: any number.
+    pub auth_failures: u32,
     pub insecure_no_auth: bool,
     pub livemode: bool,
     pub capacity: Capacity,
@@ -76,6 +80,7 @@ pub async fn run(
         replayer: Replayer::new(store.clone(), committer, parts.livemode),
         store: store.clone(),
         tokens: parts.tokens,
+        attempts: Attempts::new(parts.auth_failures),
         refusals: Refusals::default(),
         insecure_no_auth: parts.insecure_no_auth,
         livemode: parts.livemode,

@@ -3,7 +3,9 @@
 //! The only place that reads the environment. Every problem is collected, so that one start
 //! reports them all. Values of secrets never appear in a message.
 
+mod credentials;
 mod entries;
+mod files;
 mod limits;
 mod stripe;
 mod table;
@@ -12,12 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use credentials::NamedSecret;
+pub use files::SourceFile;
 pub use table::{SETTINGS, Setting};
 
 use crate::secret::Secret;
-use crate::stripe::signature::{Verifier, WebhookSecret};
-use crate::token::Tokens;
-use entries::{token, webhook_secret};
 
 /// Read by the commands that talk to a running server; not settings of the server.
 const CLIENT_VARIABLES: &[&str] = &["url", "token"];
@@ -45,6 +46,8 @@ impl std::error::Error for Problems {}
 pub struct Settings {
     values: BTreeMap<String, Given>,
     problems: Vec<String>,
+    /// What was read, as it was before.
+    files: Vec<SourceFile>,
     /// Worth a warning in the log.
     pub warnings: Vec<String>,
 }
@@ -53,6 +56,8 @@ struct Given {
     value: Secret,
     /// How the user named it, for messages.
     name: String,
+    /// It stands in a file, whose content can be another one tomorrow.
+    in_file: bool,
 }
 
 impl std::fmt::Debug for Given {
@@ -85,7 +90,7 @@ impl Settings {
         let of_environment = environment
             .into_iter()
             .map(|(name, value)| (name.to_ascii_lowercase(), format!("BURSAR_{name}"), value));
-        settings.add_layer(of_environment.collect(), |settings, name| {
+        settings.add_layer(of_environment.collect(), false, |settings, name| {
             // Orchestrators set BURSAR_PORT and BURSAR_SERVICE_HOST for a service named bursar.
             settings.warnings.push(format!("{name} is not a setting of bursar and is ignored"));
         });
@@ -93,13 +98,14 @@ impl Settings {
             let flag = format!("--{}", name.replace('_', "-"));
             (name, flag, value)
         });
-        settings.add_layer(of_flags.collect(), |settings, name| {
+        settings.add_layer(of_flags.collect(), false, |settings, name| {
             settings.problems.push(format!("{name} is not a setting; see `bursar serve --help`"));
         });
         settings
     }
 
     fn add_file(&mut self, path: &PathBuf) {
+        self.files.push(SourceFile::new(path));
         let table = std::fs::read_to_string(path).map_err(|error| error.to_string());
         let table = table.and_then(|text| {
             text.parse::<toml::Table>().map_err(|error| error.message().to_owned())
@@ -120,7 +126,7 @@ impl Settings {
                         )),
                     }
                 }
-                self.add_layer(layer, |settings, name| {
+                self.add_layer(layer, true, |settings, name| {
                     settings.problems.push(format!("{name} is not a setting; remove it"));
                 });
             }
@@ -131,6 +137,7 @@ impl Settings {
     fn add_layer(
         &mut self,
         layer: Vec<(String, String, String)>,
+        in_file: bool,
         unknown: impl Fn(&mut Self, &str),
     ) {
         let mut seen = BTreeSet::new();
@@ -150,13 +157,15 @@ impl Settings {
             }
             let value = if from_file { self.read_value(&label, &value) } else { Some(value) };
             if let Some(value) = value {
-                let given = Given { value: Secret::new(value), name: label };
+                let in_file = in_file || from_file;
+                let given = Given { value: Secret::new(value), name: label, in_file };
                 self.values.insert(setting, given);
             }
         }
     }
 
     fn read_value(&mut self, label: &str, path: &str) -> Option<String> {
+        self.files.push(SourceFile::new(path));
         match std::fs::read_to_string(path) {
             Ok(value) => Some(value.trim_end_matches(['\r', '\n']).to_owned()),
             Err(error) => {
@@ -172,6 +181,23 @@ impl Settings {
     /// Whether it is given, by whatever layer.
     pub fn gives(&self, name: &str) -> bool {
         self.values.contains_key(name)
+    }
+
+    /// The files that were read, as they were before.
+    pub fn files(&self) -> &[SourceFile] {
+        &self.files
+    }
+
+    /// How a setting was named that was given as a value, which stays as long as the process.
+    pub fn given_for_good(&self, name: &str) -> Option<&str> {
+        let given = self.values.get(name).filter(|given| !given.in_file)?;
+        Some(&given.name)
+    }
+
+    /// Settings that say something else here, by their names.
+    pub fn that_differ(&self, other: &Self) -> Vec<&'static str> {
+        let differs = |name: &str| self.text(name).0 != other.text(name).0;
+        SETTINGS.iter().map(|setting| setting.name).filter(|name| differs(name)).collect()
     }
 
     /// The text of a setting, given or by default, and how to call it in a message.
@@ -205,22 +231,23 @@ fn text_of(value: toml::Value) -> Option<String> {
 pub struct Checker<'s> {
     settings: &'s Settings,
     problems: Vec<String>,
-}
-
-/// A webhook secret on its own, for signing.
-pub struct NamedSecret {
-    pub name: String,
-    pub value: Secret,
+    warnings: Vec<String>,
 }
 
 impl<'s> Checker<'s> {
     pub fn new(settings: &'s Settings) -> Self {
-        Self { settings, problems: settings.problems.clone() }
+        let Settings { problems, warnings, .. } = settings;
+        Self { settings, problems: problems.clone(), warnings: warnings.clone() }
     }
 
     /// The problems so far, or none.
     pub fn finish(self) -> Result<(), Problems> {
         if self.problems.is_empty() { Ok(()) } else { Err(Problems(self.problems)) }
+    }
+
+    /// What is worth a warning, so far.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     pub fn problem(&mut self, problem: String) {
@@ -298,78 +325,6 @@ impl<'s> Checker<'s> {
             "text or json",
         );
         Some((filter?, json?))
-    }
-
-    pub fn verifier(&mut self) -> Option<Verifier> {
-        let (secrets, tolerance_seconds) = (self.webhook_secrets(), self.tolerance_seconds());
-        let (secrets, tolerance_seconds) = (secrets?, tolerance_seconds?);
-        let secrets: Vec<WebhookSecret> = secrets
-            .into_iter()
-            .map(|secret| WebhookSecret::new(secret.name, secret.value))
-            .collect();
-        Some(Verifier::new(&secrets, tolerance_seconds))
-    }
-
-    /// At least one; `None` after a problem.
-    pub fn webhook_secrets(&mut self) -> Option<Vec<NamedSecret>> {
-        let before = self.problems.len();
-        let (text, label) = self.settings.text("webhook_secrets");
-        let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
-            self.problems.push(format!(
-                "{label} is not set, or empty: give the signing secret of your Stripe webhook \
-                 endpoint, such as BURSAR_WEBHOOK_SECRETS=platform=whsec_..., and a comma between \
-                 several"
-            ));
-            return None;
-        };
-        let mut secrets: Vec<NamedSecret> = Vec::new();
-        for (index, entry) in text.split(',').enumerate() {
-            match webhook_secret(entry) {
-                Err(what) => {
-                    self.problems.push(format!("entry {} of {label} {what}", index + 1));
-                }
-                Ok(secret) if secrets.iter().any(|s| s.value.expose() == secret.value.expose()) => {
-                    self.problems.push(format!(
-                        "entry {} of {label} repeats an earlier secret; remove it",
-                        index + 1
-                    ));
-                }
-                Ok(secret) => secrets.push(secret),
-            }
-        }
-        (self.problems.len() == before).then_some(secrets)
-    }
-
-    /// `None` after a problem. Without authentication there need be none.
-    pub fn tokens(&mut self, bind: Option<SocketAddr>) -> Option<(Tokens, bool)> {
-        let before = self.problems.len();
-        let insecure = self.boolean("insecure_no_auth");
-        if insecure == Some(true) && bind.is_some_and(|bind| !bind.ip().is_loopback()) {
-            self.problems.push(
-                "BURSAR_INSECURE_NO_AUTH is allowed on loopback addresses only: set BURSAR_TOKENS, \
-                 or BURSAR_BIND to 127.0.0.1:8787"
-                    .to_owned(),
-            );
-        }
-        let (text, label) = self.settings.text("tokens");
-        let text = text.filter(|text| !text.trim().is_empty());
-        if text.is_none() && insecure == Some(false) {
-            self.problems.push(format!(
-                "{label} is not set, or empty: make a token with `bursar token` and set \
-                 BURSAR_TOKENS=reader=TOKEN (for a trial on this machine, \
-                 BURSAR_INSECURE_NO_AUTH=true)"
-            ));
-        }
-        let mut tokens = Vec::new();
-        for (index, entry) in text.into_iter().flat_map(|text| text.split(',')).enumerate() {
-            match token(entry) {
-                Ok(token) => tokens.push(token),
-                Err(what) => self.problems.push(format!("entry {} of {label} {what}", index + 1)),
-            }
-        }
-        insecure
-            .filter(|_| self.problems.len() == before)
-            .map(|insecure| (Tokens(tokens), insecure))
     }
 }
 

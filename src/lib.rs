@@ -15,6 +15,7 @@ pub mod stripe;
 
 pub mod clock;
 pub mod config;
+pub mod current;
 pub mod secret;
 pub mod telemetry;
 pub mod token;

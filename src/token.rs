@@ -3,6 +3,10 @@
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+/// Keeps fingerprints from being the hash of anything else that is hashed of a token.
+const FINGERPRINT_DOMAIN: &[u8] = b"bursar token fingerprint 1\0";
+const FINGERPRINT_BYTES: usize = 4;
+
 /// What a token may do. Every role may read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -29,7 +33,7 @@ impl Role {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
     pub role: Role,
-    /// Appears in sources and logs.
+    /// Appears in sources, the audit trail and logs.
     pub name: String,
     hash: [u8; 32],
 }
@@ -51,6 +55,18 @@ impl Token {
         }
         Some(Self { role, name: name.to_owned(), hash })
     }
+
+    /// Eight hex digits that tell it from others of its name and do not help to guess it.
+    pub fn fingerprint(&self) -> String {
+        let digest =
+            Sha256::new().chain_update(FINGERPRINT_DOMAIN).chain_update(self.hash).finalize();
+        hex::encode(digest.as_slice().split_at(FINGERPRINT_BYTES).0)
+    }
+
+    /// Whether both let the same in, under whatever names.
+    pub fn repeats(&self, other: &Self) -> bool {
+        self.role == other.role && self.hash == other.hash
+    }
 }
 
 /// The form of a token that can be put into a settings file.
@@ -62,17 +78,27 @@ pub fn hashed(token: &str) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     pub name: String,
-    roles: Vec<Role>,
+    /// Each with the name that it was given under.
+    roles: Vec<(Role, String)>,
 }
 
 impl Principal {
     /// Used where authentication is switched off.
     pub fn anyone() -> Self {
-        Self { name: "anonymous".to_owned(), roles: Role::ALL.to_vec() }
+        let name = "anonymous".to_owned();
+        Self { roles: Role::ALL.map(|role| (role, name.clone())).into(), name }
     }
 
     pub fn may(&self, role: Role) -> bool {
-        role == Role::Reader || self.roles.contains(&role)
+        role == Role::Reader || self.roles.iter().any(|(known, _)| *known == role)
+    }
+
+    /// Under the name that goes with the role; `None` when it may not.
+    #[must_use]
+    pub fn acting_as(self, role: Role) -> Option<Self> {
+        let named = self.roles.iter().find(|(known, _)| *known == role);
+        let name = named.map_or_else(|| self.name.clone(), |(_, name)| name.clone());
+        self.may(role).then_some(Self { name, ..self })
     }
 }
 
@@ -82,6 +108,9 @@ pub struct Tokens(pub Vec<Token>);
 impl Tokens {
     /// Looks at every token, whatever matched, so that the time taken tells nothing.
     pub fn principal(&self, presented: &[u8]) -> Option<Principal> {
+        if presented.is_empty() {
+            return None;
+        }
         let hash: [u8; 32] = Sha256::digest(presented).into();
         let mut principal: Option<Principal> = None;
         for token in &self.0 {
@@ -90,7 +119,7 @@ impl Tokens {
                     name: token.name.clone(),
                     roles: Vec::new(),
                 });
-                known.roles.push(token.role);
+                known.roles.push((token.role, token.name.clone()));
             }
         }
         principal
@@ -131,5 +160,20 @@ mod tests {
         let principal = Tokens(vec![token(Role::Operator), token(Role::Payer)]).principal(b"t");
         let principal = principal.unwrap();
         assert!(principal.may(Role::Operator) && principal.may(Role::Payer));
+    }
+
+    #[test]
+    fn who_acts_has_the_name_that_goes_with_the_role() {
+        let token = |role, name| Token::new(role, name, "t").unwrap();
+        let tokens = Tokens(vec![token(Role::Payer, "pat"), token(Role::Operator, "olga")]);
+        let name = |role| Some(tokens.principal(b"t")?.acting_as(role)?.name);
+        assert_eq!(name(Role::Operator).as_deref(), Some("olga"));
+        assert_eq!(
+            name(Role::Reader).as_deref(),
+            Some("pat"),
+            "the first, when none is a reader's"
+        );
+        let payer = Tokens(vec![token(Role::Payer, "pat")]).principal(b"t").unwrap();
+        assert_eq!(payer.acting_as(Role::Operator), None);
     }
 }

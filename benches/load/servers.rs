@@ -151,8 +151,9 @@ fn bursar(folder: &Path, log: &str) -> Result<(), Error> {
     let secret = WebhookSecret::new("bench", Secret::new(WEBHOOK_SECRET.to_owned()));
     let token = Token::new(Role::Reader, "reader", READER_TOKEN).ok_or("the token is unusable")?;
     let parts = Parts {
-        verifier: Verifier::new(&[secret], TOLERANCE_SECONDS),
-        tokens: Tokens(vec![token]),
+        verifier: Verifier::new(&[secret], TOLERANCE_SECONDS).into(),
+        tokens: Tokens(vec![token]).into(),
+        auth_failures: 0,
         insecure_no_auth: false,
         livemode: false,
         capacity: CAPACITY,

@@ -61,13 +61,16 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     });
     meter.clear();
     block_on(store.close())?;
-    let Imported { new, known, parked, operations } = total;
+    let Imported { new, known, parked, operations, audit } = total;
     println!(
         "imported {}, of which parked: {parked}; known already: {known}",
         counted(new, "event")
     );
     if operations > 0 {
         println!("imported {}", counted(operations, "operation"));
+    }
+    if audit > 0 {
+        println!("imported {}", counted(audit, "operator's act"));
     }
     result
 }

@@ -1,5 +1,7 @@
 //! `bursar serve`
 
+mod reload;
+
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{Capacity, Outbound, Parts, Patience, run as run_app};
 use crate::cli::meter::Meter;
+use crate::cli::serve::reload::{Reloader, Reloads, WebhookSecrets, WhoIsLetIn};
 use crate::cli::settings::{All, SettingFlags};
 use crate::cli::{Failure, block_on, core_dumps, open_files};
 use crate::config::{Checker, Settings};
@@ -35,13 +38,17 @@ struct Start {
     folder: PathBuf,
     address_out: Option<PathBuf>,
     parts: Parts,
+    reload_every: Duration,
+    warnings: Vec<String>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     core_dumps::forbid();
     let settings = arguments.settings.gather();
     let start = check(&settings)?;
-    settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    start.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    reload::outlive_hangups();
+    let reloader = reloader(arguments, settings, &start);
     let mut meter = Meter::default();
     let rules = Arc::new(StripeRules);
     let store = Embedded::open(&start.folder, Options::default(), rules, &mut |at| meter.at(at))?;
@@ -59,12 +66,25 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     tracing::info!(%address, store = %start.folder.display(), "bursar is listening on http://{address}");
     block_on(async {
-        run_app(start.listener, Arc::new(store), start.parts, stop_signal())
-            .await
-            .map_err(|error| Failure::Failed(error.to_string()))
+        let serving = run_app(start.listener, Arc::new(store), start.parts, stop_signal());
+        tokio::select! {
+            ended = serving => ended.map_err(|error| Failure::Failed(error.to_string())),
+            () = reloader.run() => Ok(()),
+        }
     })?;
     tracing::info!("stopped; everything acknowledged is stored");
     Ok(())
+}
+
+/// What looks for other secrets and tokens while the service runs.
+fn reloader(arguments: &Arguments, settings: Settings, start: &Start) -> Reloader {
+    let flags = arguments.settings.clone();
+    let Parts { verifier, tokens, insecure_no_auth, .. } = &start.parts;
+    let parts: Vec<Box<dyn Reloads>> = vec![
+        Box::new(WebhookSecrets(verifier.clone())),
+        Box::new(WhoIsLetIn { tokens: tokens.clone(), insecure_no_auth: *insecure_no_auth }),
+    ];
+    Reloader::new(Box::new(move || flags.gather()), settings, parts, start.reload_every)
 }
 
 /// Collects all that keeps bursar from starting: settings, address and store alike.
@@ -74,6 +94,7 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
     let folder = checker.store();
     let verifier = checker.verifier();
     let tokens = checker.tokens(bind);
+    let (auth_failures, reload_every) = (checker.auth_failures(), checker.reload_every());
     let livemode = checker.livemode();
     let capacity = capacity(&mut checker);
     let (stripe, backfill_every) = (checker.stripe(), checker.backfill_every());
@@ -87,6 +108,7 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
         let probed = folder.as_ref().map_or(Ok(()), |folder| Embedded::probe(folder));
         probed.err().into_iter().for_each(|error| checker.problem(error.to_string()));
     }
+    let warnings = checker.warnings().to_vec();
     checker.finish().map_err(|problems| {
         if wrong_settings {
             Failure::Usage(problems.to_string())
@@ -98,6 +120,9 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
     let (Some(listener), Some(folder), Some(verifier), Some((tokens, insecure_no_auth))) =
         (listener, folder, verifier, tokens)
     else {
+        return Err(Failure::Said);
+    };
+    let (Some(auth_failures), Some(reload_every)) = (auth_failures, reload_every) else {
         return Err(Failure::Said);
     };
     let (Some(livemode), Some(capacity), Some((filter, json))) = (livemode, capacity, log) else {
@@ -112,8 +137,9 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
     };
     let (limits, patience) = (Limits::default(), Patience::default());
     let parts = Parts {
-        verifier,
-        tokens,
+        verifier: verifier.into(),
+        tokens: tokens.into(),
+        auth_failures,
         insecure_no_auth,
         livemode,
         capacity,
@@ -122,7 +148,7 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
         outbound,
         onboarding,
     };
-    Ok(Start { listener, folder, address_out, parts })
+    Ok(Start { listener, folder, address_out, parts, reload_every, warnings })
 }
 
 fn outbound(

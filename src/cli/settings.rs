@@ -16,6 +16,7 @@ pub(super) trait Reads {
 }
 
 /// What serves reads everything.
+#[derive(Clone)]
 pub(super) struct All;
 
 /// What works on the store while the server is stopped.
@@ -43,6 +44,7 @@ impl Reads for Address {
 }
 
 /// The flags that were given, by setting name.
+#[derive(Clone)]
 pub(super) struct SettingFlags<R> {
     values: BTreeMap<String, String>,
     file: Option<PathBuf>,

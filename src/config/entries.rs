@@ -3,7 +3,11 @@
 
 use crate::config::NamedSecret;
 use crate::secret::Secret;
-use crate::token::{Role, Token};
+use crate::token::{Role, Token, hashed};
+
+const LONGEST_NAME: usize = 64;
+/// Shorter ones are warned of.
+const SHORTEST_TOKEN: usize = 16;
 
 /// `[NAME=]whsec_...`, or what is wrong with it.
 pub(super) fn webhook_secret(entry: &str) -> Result<NamedSecret, &'static str> {
@@ -21,14 +25,28 @@ pub(super) fn webhook_secret(entry: &str) -> Result<NamedSecret, &'static str> {
     if matches!(name, "import" | "backfill" | "refetch" | "operation") {
         return Err("has a name that bursar uses itself; choose another");
     }
-    if value.is_empty() {
-        return Err("has no secret after the `=`");
+    let secret = value.strip_prefix("whsec_");
+    match secret.map(|secret| (secret.is_empty(), is_visible(secret))) {
+        _ if value.is_empty() => Err("has no secret after the `=`"),
+        None => {
+            Err("has a secret that does not begin with whsec_; copy the endpoint's signing secret")
+        }
+        Some((true, _)) => Err("has nothing after whsec_; copy the whole secret"),
+        Some((_, false)) => Err("has a blank or a special character inside the secret"),
+        Some((false, true)) => {
+            Ok(NamedSecret { name: name.to_owned(), value: Secret::new(value.to_owned()) })
+        }
     }
-    Ok(NamedSecret { name: name.to_owned(), value: Secret::new(value.to_owned()) })
+}
+
+/// A token, and whether it could be guessed.
+pub(super) struct NewToken {
+    pub(super) token: Token,
+    pub(super) is_weak: bool,
 }
 
 /// `ROLE[/NAME]=TOKEN`, or what is wrong with it.
-pub(super) fn token(entry: &str) -> Result<Token, &'static str> {
+pub(super) fn token(entry: &str) -> Result<NewToken, &'static str> {
     let entry = entry.trim();
     if entry.is_empty() {
         return Err("is blank: remove the extra comma");
@@ -41,8 +59,23 @@ pub(super) fn token(entry: &str) -> Result<Token, &'static str> {
     if name.is_empty() {
         return Err("has an empty name after the `/`");
     }
-    if value.is_empty() {
+    // Names stand in logs and in the audit trail, where none may pass for something else.
+    if name.chars().count() > LONGEST_NAME
+        || name.contains(|c: char| c.is_control() || c.is_whitespace())
+    {
+        return Err("has a name that is longer than 64 characters or has a blank inside");
+    }
+    if value.is_empty() || value == hashed("") {
         return Err("has no token after the `=`; `bursar token` makes one");
     }
-    Token::new(role, name, value).ok_or("has a sha256: that is not 64 hex digits")
+    if !is_visible(value) {
+        return Err("has a token with a blank or a special character, which no request can carry");
+    }
+    let token = Token::new(role, name, value).ok_or("has a sha256: that is not 64 hex digits")?;
+    let is_weak = !value.starts_with("sha256:") && value.len() < SHORTEST_TOKEN;
+    Ok(NewToken { token, is_weak })
+}
+
+fn is_visible(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -42,6 +42,16 @@ pub const SETTINGS: &[Setting] = &[
                ROLE[/NAME]=sha256:HEX; roles are reader, operator, payer",
     },
     Setting {
+        name: "max_auth_failures",
+        default: Some("100"),
+        help: "Wrong tokens a minute from one address; further ones get 429, 0 for no limit",
+    },
+    Setting {
+        name: "reload_seconds",
+        default: Some("5"),
+        help: "How often files are looked at for other secrets and tokens, 0 for only at SIGHUP",
+    },
+    Setting {
         name: "insecure_no_auth",
         default: Some("false"),
         help: "Let anyone who can connect do everything; on loopback addresses only",

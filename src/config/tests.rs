@@ -202,7 +202,7 @@ fn webhook_secrets_have_names_of_their_own_or_are_the_default() {
     );
     check_secrets("a=whsec_x=y==", &[("a", "whsec_x=y==")]);
     check_secrets("whsec_x=y==", &[("default", "whsec_x=y==")]);
-    check_secrets("a.b-C_9=anything", &[("a.b-C_9", "anything")]);
+    check_secrets("a.b-C_9=whsec_!", &[("a.b-C_9", "whsec_!")]);
 }
 
 #[test]
@@ -219,6 +219,14 @@ fn what_is_wrong_with_a_webhook_secret_is_named_by_its_place() {
         ("backfill=whsec_a", "name"),
         ("platform=", "no secret"),
         ("platform= ", "no secret"),
+        ("platform=we_1abc", "does not begin with whsec_"),
+        ("platform==whsec_a", "does not begin with whsec_"),
+        ("platform=WHSEC_a", "does not begin with whsec_"),
+        ("whsec_", "nothing after whsec_"),
+        ("platform=whsec_", "nothing after whsec_"),
+        ("whsec_a b", "blank"),
+        ("platform=whsec_a\u{7f}", "blank"),
+        ("platform=whsec_\u{e4}", "special character"),
         ("whsec_a,whsec_a", "entry 2 of BURSAR_WEBHOOK_SECRETS repeats"),
         ("a=whsec_a,b=whsec_a", "entry 2 of BURSAR_WEBHOOK_SECRETS repeats"),
         ("whsec_a, default = whsec_a", "entry 2 of BURSAR_WEBHOOK_SECRETS repeats"),
@@ -276,9 +284,80 @@ fn what_is_wrong_with_a_token_is_named_by_its_place() {
         ("reader=sha256:", "sha256"),
         ("reader=sha256:abc", "sha256"),
         ("reader=sha256:zz", "sha256"),
+        ("reader=a b", "blank"),
+        ("reader=a\u{1}", "blank"),
+        ("reader=\u{fc}", "special character"),
+        ("reader/a b=x", "name"),
+        ("reader/a\nb=x", "name"),
+        (&format!("reader/{}=x", "n".repeat(65)), "name"),
+        (&format!("reader={}", hashed("")), "no token"),
+        ("reader=x,reader=x", "entry 2 of BURSAR_TOKENS repeats"),
+        ("reader/a=x,reader/b=x", "entry 2 of BURSAR_TOKENS repeats"),
+        (&format!("reader=x,reader={}", hashed("x")), "entry 2 of BURSAR_TOKENS repeats"),
     ] {
         check_problem(("TOKENS", list), expected);
     }
+}
+
+#[test]
+fn tokens_of_one_name_or_of_several_roles_are_no_repetition() {
+    for list in ["operator/olga=x,operator/olga=y", "reader=x,operator=x,payer=x"] {
+        check_problems(&environment(&[SECRETS, ("TOKENS", list)]), &[]);
+    }
+}
+
+#[test]
+fn a_token_that_can_be_guessed_is_warned_of_by_its_place() {
+    let (short, long) = ("x".repeat(15), "x".repeat(16));
+    for (list, warned) in [
+        (format!("reader={short}"), vec!["entry 1 of BURSAR_TOKENS has less than 16"]),
+        (format!("reader={long}"), vec![]),
+        (format!("reader={long},payer={short}"), vec!["entry 2 of BURSAR_TOKENS has less than 16"]),
+        (format!("reader={}", hashed("x")), vec![]),
+    ] {
+        let settings = environment(&[("TOKENS", &list)]);
+        let mut checker = Checker::new(&settings);
+        assert!(checker.tokens(None).is_some(), "{list}");
+        let warnings = checker.warnings();
+        assert_eq!(warnings.len(), warned.len(), "{list}: {warnings:?}");
+        assert!(warnings.iter().zip(&warned).all(|(it, expected)| it.starts_with(expected)));
+    }
+}
+
+#[test]
+fn what_bounds_failures_and_reloads_is_a_number() {
+    for (name, good, bad) in [
+        ("MAX_AUTH_FAILURES", ["0", "1000000"], ["-1", "1000001"]),
+        ("RELOAD_SECONDS", ["0", "86400"], ["1.5", "86401"]),
+    ] {
+        let read = |text: &str| {
+            let settings = environment(&[(name, text)]);
+            let mut checker = Checker::new(&settings);
+            let read = (checker.auth_failures(), checker.reload_every());
+            checker.finish().map(|()| read)
+        };
+        assert!(good.iter().all(|text| read(text).is_ok()), "{name}");
+        assert!(bad.iter().all(|text| read(text).is_err()), "{name}");
+    }
+}
+
+#[test]
+fn what_was_given_as_a_value_and_what_differs_can_be_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokens");
+    std::fs::write(&path, "reader=r").unwrap();
+    let name = path.to_str().unwrap();
+    let given = environment(&[SECRETS, ("TOKENS_FILE", name), ("LIVEMODE", "true")]);
+    assert_eq!(given.given_for_good("webhook_secrets"), Some("BURSAR_WEBHOOK_SECRETS"));
+    assert_eq!(given.given_for_good("tokens"), None);
+    assert_eq!(given.files().len(), 1);
+    let other = environment(&[SECRETS, ("TOKENS", "reader=x"), ("BIND", "127.0.0.1:1")]);
+    assert_eq!(given.that_differ(&other), ["bind", "tokens"], "the default is the same");
+    let flag = Settings::gather(map(&[("tokens", "reader=x")]), BTreeMap::new(), None);
+    assert_eq!(flag.given_for_good("tokens"), Some("--tokens"));
+    let toml = file(&format!("tokens_file = '{name}'\nwebhook_secrets = 'whsec_a'"));
+    assert_eq!(toml.given_for_good("webhook_secrets"), None);
+    assert_eq!(toml.files().len(), 2);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //!
 //! Read [`lifecycle`] first (the tables), then [`order`] (which report comes first), then
 //! [`payout`] (the smallest object) and [`fold`] (how reports become a state). [`operation`] is the
-//! other way: what is wanted of Stripe, and what is known of it.
+//! other way: what is wanted of Stripe, and what is known of it. [`audit`] is what operators did.
 //!
 //! **Never in here:** `async`, clocks, JSON, disks, sockets, or anything from another module of
 //! this crate; hence nothing in here can fail. `tests/it/tidy.rs` holds it.
@@ -26,6 +26,7 @@ pub mod fold;
 
 pub mod change;
 
+pub mod audit;
 pub mod operation;
 pub mod region;
 

@@ -1,7 +1,8 @@
 //! Who is asking, and may they? Handlers name the role they need as an argument.
 
-use std::future::{Ready, ready};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
@@ -9,66 +10,91 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 
 use crate::clock;
-use crate::http::Handles;
+use crate::http::address::client_address;
 use crate::http::error::ApiError;
+use crate::http::{Handles, body};
 use crate::token::{Principal, Role};
 
 /// Who guesses tokens must not fill the log.
 const SECONDS_BETWEEN_LINES: u64 = 10;
+/// The answer to a wrong token beyond the limit comes this much later.
+const HELD_BACK: Duration = Duration::from_millis(100);
 
 /// Anyone with a token.
 pub struct Reader;
 
-/// A token with the role `operator`.
-pub struct Operator(pub Principal);
+/// A token with the role `operator`, and what the audit trail keeps of who has it.
+pub struct Operator {
+    pub name: String,
+    pub address: Option<String>,
+}
 
 /// A token with the role `payer`.
 pub struct Payer(pub Principal);
 
+type Asked<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
+
 impl FromRequest for Payer {
     type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
+    type Future = Asked<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(principal(request, Role::Payer).map(Self))
+        let request = request.clone();
+        Box::pin(async move { principal(&request, Role::Payer).await.map(Self) })
     }
 }
 
 impl FromRequest for Reader {
     type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
+    type Future = Asked<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(principal(request, Role::Reader).map(|_| Self))
+        let request = request.clone();
+        Box::pin(async move { principal(&request, Role::Reader).await.map(|_| Self) })
     }
 }
 
 impl FromRequest for Operator {
     type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
+    type Future = Asked<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(principal(request, Role::Operator).map(Self))
+        let request = request.clone();
+        Box::pin(async move {
+            let Principal { name, .. } = principal(&request, Role::Operator).await?;
+            let address = client_address(&request).map(|address| address.to_string());
+            Ok(Self { name, address })
+        })
     }
 }
 
-fn principal(request: &HttpRequest, needed: Role) -> Result<Principal, ApiError> {
+async fn principal(request: &HttpRequest, needed: Role) -> Result<Principal, ApiError> {
     let handles = request.app_data::<Data<Handles>>().ok_or(ApiError::Unauthorized)?;
     if handles.insecure_no_auth {
         return Ok(Principal::anyone());
     }
     let mut headers = request.headers().get_all(AUTHORIZATION);
-    let presented = headers.next().filter(|_| headers.next().is_none());
+    let first = headers.next();
+    let presented = first.filter(|_| headers.next().is_none());
     let token = presented.and_then(|value| bearer(value.as_bytes()));
-    let known = token.and_then(|token| handles.tokens.principal(token));
-    let principal = known.ok_or_else(|| {
+    let Some(known) = token.and_then(|token| handles.tokens.get().principal(token)) else {
         handles.refusals.note(request);
-        ApiError::Unauthorized
-    })?;
-    if principal.may(needed) {
-        Ok(principal)
-    } else {
-        Err(ApiError::Forbidden { needed: needed.word() })
+        // Who shows no token guesses none.
+        return Err(if first.is_none() { ApiError::Unauthorized } else { wrong(request).await });
+    };
+    known.acting_as(needed).ok_or(ApiError::Forbidden { needed: needed.word() })
+}
+
+/// Counts a guess. Beyond the limit each takes a while, and a connection of its own.
+async fn wrong(request: &HttpRequest) -> ApiError {
+    let Some(handles) = request.app_data::<Data<Handles>>() else { return ApiError::Unauthorized };
+    match handles.attempts.failed(client_address(request), clock::now()) {
+        Ok(()) => ApiError::Unauthorized,
+        Err(seconds) => {
+            tokio::time::sleep(HELD_BACK).await;
+            body::end_after_answer(request);
+            ApiError::TooManyAttempts { seconds }
+        }
     }
 }
 
@@ -93,7 +119,7 @@ impl Refusals {
         let due = |until| (until <= now).then_some(now + SECONDS_BETWEEN_LINES);
         if self.quiet_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, due).is_ok() {
             let requests = self.untold.swap(0, Ordering::Relaxed);
-            let last_from = request.peer_addr().map(|peer| peer.ip().to_string());
+            let last_from = client_address(request).map(|address| address.to_string());
             tracing::warn!(requests, last_from, "refused what came without a known token");
         }
     }

@@ -202,7 +202,8 @@ impl Endpoint {
             Access::Everyone => {}
             Access::Signed => problems.push(Code::Overloaded),
             Access::Token(role) => {
-                problems.extend([Code::InvalidParameter, Code::Unauthorized, Code::Overloaded]);
+                problems.extend([Code::InvalidParameter, Code::Unauthorized]);
+                problems.extend([Code::TooManyAttempts, Code::Overloaded]);
                 problems.extend((role != Role::Reader).then_some(Code::Forbidden));
                 problems.extend([Code::StoreUnavailable, Code::StoreDamaged]);
             }

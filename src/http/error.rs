@@ -51,6 +51,11 @@ pub enum ApiError {
     NoStripeKey,
     #[error("send `Authorization: Bearer TOKEN` with a token from BURSAR_TOKENS")]
     Unauthorized,
+    #[error(
+        "too many wrong tokens came from this address: compare yours with BURSAR_TOKENS; wrong ones \
+         are looked at again in {seconds} s, a right one at any time"
+    )]
+    TooManyAttempts { seconds: u64 },
     #[error("this needs a token with the role {needed}")]
     Forbidden { needed: &'static str },
     #[error("no {what} with the id `{id}` is known{hint}")]
@@ -127,6 +132,7 @@ impl ApiError {
             Self::IdempotencyKeyInvalid => Code::IdempotencyKeyInvalid,
             Self::InvalidRequest(_) => Code::InvalidRequest,
             Self::Unauthorized => Code::Unauthorized,
+            Self::TooManyAttempts { .. } => Code::TooManyAttempts,
             Self::Forbidden { .. } => Code::Forbidden,
             Self::MethodNotAllowed { .. } => Code::MethodNotAllowed,
             Self::BodyTooLarge { .. } => Code::BodyTooLarge,
@@ -179,6 +185,9 @@ impl ResponseError for ApiError {
         }
         if status == StatusCode::SERVICE_UNAVAILABLE && code != Code::StoreDamaged {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS));
+        }
+        if let Self::TooManyAttempts { seconds } = self {
+            response.insert_header((header::RETRY_AFTER, *seconds));
         }
         if let Self::MethodNotAllowed { allow } = self {
             response.insert_header((header::ALLOW, allow.as_str()));

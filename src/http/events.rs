@@ -4,12 +4,14 @@ use actix_web::http::header;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
+use crate::domain::audit::{AuditAction, shortened};
 use crate::domain::event::Outcome;
+use crate::http::audit::{Act, audit};
 use crate::http::auth::{Operator, Reader};
 use crate::http::error::ApiError;
 use crate::http::objects::{respond, slice};
 use crate::http::query::Query;
-use crate::http::{Handles, view};
+use crate::http::{Handles, operate, view};
 use crate::pipeline::explain::explain;
 use crate::store::EventFilter;
 
@@ -53,13 +55,16 @@ pub(super) async fn event(
 
 pub(super) async fn body(
     request: HttpRequest,
-    Operator(by): Operator,
+    operator: Operator,
     id: Path<String>,
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
-    let livemode = Query::of(&request, &["livemode"])?.livemode(handles.livemode)?;
+    let query = Query::of(&request, &["livemode", "reason"])?;
+    let livemode = query.livemode(handles.livemode)?;
+    let reason = operate::bounded(query.text("reason"))?;
     let Some(body) = handles.store.body(livemode, &id).await? else { return Err(unknown(id)) };
-    tracing::info!(by = %by.name, event.id = %id, "showed the body of an event");
+    let action = AuditAction::ReadBody { event: shortened(&id) };
+    audit(&handles, operator, Act { livemode: Some(livemode), action, reason }).await?;
     let mut response = HttpResponse::Ok();
     // It tells of people, in words that others chose.
     response.insert_header((header::CACHE_CONTROL, "no-store"));
@@ -74,7 +79,7 @@ pub(super) async fn summary(
 ) -> Result<HttpResponse, ApiError> {
     let livemode = Query::of(&request, &["livemode"])?.livemode(handles.livemode)?;
     let summary = handles.store.summary(livemode).await?;
-    respond(&request, &view::summary(&summary, livemode))
+    respond(&request, &view::summary(&summary, &handles.receiver.secrets(), livemode))
 }
 
 fn unknown(id: Path<String>) -> ApiError {

@@ -4,6 +4,7 @@
 //! JSON, [`error`] the only one that knows status codes, [`auth`] the only one that looks at
 //! tokens. What is served stands in the table of [`endpoint`]s, which [`openapi`] describes.
 
+pub mod attempts;
 pub mod auth;
 pub mod cursor;
 pub mod endpoint;
@@ -12,6 +13,8 @@ pub mod openapi;
 pub mod query;
 pub mod view;
 
+mod address;
+mod audit;
 mod backfills;
 mod body;
 mod changes;
@@ -38,6 +41,8 @@ use tokio::sync::{Semaphore, watch};
 
 pub use server::{SPARE_CONNECTIONS, server};
 
+use crate::current::Current;
+use crate::http::attempts::Attempts;
 use crate::http::auth::Refusals;
 use crate::http::body::Bounds;
 use crate::http::error::ApiError;
@@ -109,7 +114,8 @@ pub struct Handles {
     pub receiver: Receiver,
     pub replayer: Replayer,
     pub store: SharedStore,
-    pub tokens: Tokens,
+    pub tokens: Current<Tokens>,
+    pub attempts: Attempts,
     pub refusals: Refusals,
     /// Everyone may do everything.
     pub insecure_no_auth: bool,

@@ -6,14 +6,15 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::clock;
+use crate::domain::audit::{AuditAction, Named};
+use crate::http::audit::{Act, Brings, audited};
 use crate::http::auth::Operator;
 use crate::http::error::ApiError;
+use crate::http::operations::LONGEST_REASON;
 use crate::http::query::Query;
 use crate::http::{Handles, body, view};
 use crate::pipeline::redrive;
-use crate::store::Receipt;
-
-const NO_REASON: &str = "none given";
+use crate::store::{Incoming, Receipt};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,29 +25,64 @@ struct Replay<'a> {
     reason: Option<String>,
 }
 
+/// What is replayed.
+enum Replayed {
+    HandedIn(Vec<Incoming>),
+    Stored(Vec<String>),
+}
+
 pub(super) async fn replays(
     request: HttpRequest,
-    Operator(by): Operator,
+    operator: Operator,
     payload: Payload,
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
-    let Asked { livemode, dry_run } = Asked::of(&request, &handles)?;
+    let asked = Asked::of(&request, &handles)?;
     let bounds = handles.replay_bounds();
     let body = body::take(&request, payload, &bounds, &handles.body_room).await?;
     let replay = parse(&body)?;
-    let receipts = match (replay.events, replay.event_ids) {
+    let reason = bounded(replay.reason)?;
+    let replayed = match (replay.events, replay.event_ids) {
         (Some(events), None) => {
             let bodies: Vec<&[u8]> = events.iter().map(|event| event.get().as_bytes()).collect();
-            handles.replayer.events(&bodies, &by.name, clock::now(), dry_run).await?
+            Replayed::HandedIn(handles.replayer.read(&bodies, &operator.name, clock::now())?)
         }
-        (None, Some(ids)) => handles.replayer.stored(livemode, ids, dry_run).await?,
+        (None, Some(ids)) => Replayed::Stored(ids),
         _ => {
             return Err(ApiError::InvalidBody("give either `events` or `event_ids`".to_owned()));
         }
     };
-    let reason = replay.reason.as_deref().unwrap_or(NO_REASON);
-    tracing::info!(by = %by.name, reason, dry_run, events = receipts.len(), "replayed events");
-    Ok(HttpResponse::Ok().json(view::receipts(&receipts, dry_run)))
+    let act = Act {
+        livemode: replayed.partition(asked.livemode),
+        action: AuditAction::Replay { events: replayed.named() },
+        reason,
+    };
+    let receipts = asked.perform(&handles, operator, act, replayed.apply(handles.clone(), asked));
+    Ok(HttpResponse::Ok().json(view::receipts(&receipts.await?, asked.dry_run)))
+}
+
+impl Replayed {
+    fn named(&self) -> Named {
+        match self {
+            Self::HandedIn(events) => Named::of(events.iter().map(|it| it.event.id.as_str())),
+            Self::Stored(ids) => Named::of(ids.iter().map(String::as_str)),
+        }
+    }
+
+    /// The partition of all events; none when they belong to both.
+    fn partition(&self, asked: bool) -> Option<bool> {
+        let Self::HandedIn(events) = self else { return Some(asked) };
+        let first = events.first().map_or(asked, |event| event.livemode);
+        events.iter().all(|event| event.livemode == first).then_some(first)
+    }
+
+    async fn apply(self, handles: Data<Handles>, asked: Asked) -> Result<Vec<Receipt>, ApiError> {
+        let Asked { livemode, dry_run } = asked;
+        Ok(match self {
+            Self::HandedIn(events) => handles.replayer.events(events, dry_run).await?,
+            Self::Stored(ids) => handles.replayer.stored(livemode, ids, dry_run).await?,
+        })
+    }
 }
 
 fn parse(body: &[u8]) -> Result<Replay<'_>, ApiError> {
@@ -60,33 +96,42 @@ fn parse(body: &[u8]) -> Result<Replay<'_>, ApiError> {
 
 pub(super) async fn redrive(
     request: HttpRequest,
-    Operator(by): Operator,
+    operator: Operator,
     id: Path<String>,
     payload: Payload,
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
-    let Asked { livemode, dry_run } = Asked::of(&request, &handles)?;
+    let asked = Asked::of(&request, &handles)?;
+    let Asked { livemode, dry_run } = asked;
     let reason = reason(&request, payload, &handles).await?;
-    let receipt = handles.replayer.redrive(livemode, &id, dry_run).await?;
-    let Receipt { id, outcome } = &receipt;
-    tracing::info!(by = %by.name, reason, event.id = %id, outcome = outcome.word(), dry_run, "redrove an event");
+    let action = AuditAction::Redrive { events: Named::of([id.as_str()]) };
+    let act = Act { livemode: Some(livemode), action, reason };
+    let replaying = handles.clone();
+    let work = async move { Ok(replaying.replayer.redrive(livemode, &id, dry_run).await?) };
+    let receipt = asked.perform(&handles, operator, act, work).await?;
     Ok(HttpResponse::Ok().json(view::receipt(&receipt)))
 }
 
 pub(super) async fn redrives(
     request: HttpRequest,
-    Operator(by): Operator,
+    operator: Operator,
     payload: Payload,
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
-    let Asked { livemode, dry_run } = Asked::of(&request, &handles)?;
+    let asked = Asked::of(&request, &handles)?;
+    let Asked { livemode, dry_run } = asked;
     let reason = reason(&request, payload, &handles).await?;
-    let receipts = redrive::all(&handles.store, livemode, dry_run).await?;
-    tracing::info!(by = %by.name, reason, dry_run, events = receipts.len(), "redrove all parked events");
+    let parked = handles.store.parked(livemode).await?;
+    let action = AuditAction::Redrive { events: Named::of(parked.iter().map(String::as_str)) };
+    let act = Act { livemode: Some(livemode), action, reason };
+    let store = handles.store.clone();
+    let work = async move { Ok(redrive::these(&store, livemode, &parked, dry_run).await?) };
+    let receipts = asked.perform(&handles, operator, act, work).await?;
     Ok(HttpResponse::Ok().json(view::receipts(&receipts, dry_run)))
 }
 
 /// What every operation is told in its query.
+#[derive(Clone, Copy)]
 struct Asked {
     livemode: bool,
     dry_run: bool,
@@ -100,6 +145,17 @@ impl Asked {
             dry_run: query.boolean("dry_run")?.unwrap_or(false),
         })
     }
+
+    /// A dry run changes nothing, and shows nothing that a reader may not see: no trail is left.
+    async fn perform<T: Brings + 'static>(
+        self,
+        handles: &Data<Handles>,
+        operator: Operator,
+        act: Act,
+        work: impl Future<Output = Result<T, ApiError>> + 'static,
+    ) -> Result<T, ApiError> {
+        if self.dry_run { work.await } else { audited(handles, operator, act, work).await }
+    }
 }
 
 /// An optional body.
@@ -109,12 +165,12 @@ struct Because {
     reason: Option<String>,
 }
 
-/// Why an operator does something; nothing but a note for the log.
+/// Why an operator does something; nothing but a note for the audit trail.
 pub(super) async fn reason(
     request: &HttpRequest,
     payload: Payload,
     handles: &Handles,
-) -> Result<String, ApiError> {
+) -> Result<Option<String>, ApiError> {
     let body = body::take(request, payload, &handles.reason_bounds(), &handles.body_room).await?;
     let because = match body.trim_ascii() {
         [] => Because::default(),
@@ -124,7 +180,18 @@ pub(super) async fn reason(
             ))
         })?,
     };
-    Ok(because.reason.unwrap_or_else(|| NO_REASON.to_owned()))
+    bounded(because.reason)
+}
+
+/// A reason as it is kept; an empty one is none.
+pub(super) fn bounded(reason: Option<String>) -> Result<Option<String>, ApiError> {
+    let reason = reason.filter(|reason| !reason.trim().is_empty());
+    if reason.as_ref().is_some_and(|reason| reason.chars().count() > LONGEST_REASON) {
+        return Err(ApiError::InvalidBody(format!(
+            "a reason has at most {LONGEST_REASON} characters: give a shorter one"
+        )));
+    }
+    Ok(reason)
 }
 
 fn json_object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {

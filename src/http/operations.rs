@@ -5,8 +5,10 @@ use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::clock;
+use crate::domain::audit::{AuditAction, shortened};
 use crate::domain::id::{Kind, check_id};
 use crate::domain::operation::{Action, Happening, Operation, OperationState};
+use crate::http::audit::{Act, audited};
 use crate::http::auth::{Operator, Payer, Reader};
 use crate::http::error::ApiError;
 use crate::http::input::Input;
@@ -63,7 +65,7 @@ pub(super) async fn operation(
 /// A person's decision on an unknown outcome.
 pub(super) async fn resolve(
     request: HttpRequest,
-    Operator(by): Operator,
+    operator: Operator,
     id: Path<String>,
     payload: Payload,
     handles: Data<Handles>,
@@ -81,20 +83,29 @@ pub(super) async fn resolve(
         input.problem("object_id", "goes with the outcome succeeded only");
     }
     input.finish()?;
+    let action = AuditAction::Resolve {
+        operation: shortened(&id),
+        decision: outcome.clone().unwrap_or_default(),
+        object: object_id.clone(),
+    };
+    let act = Act { livemode: Some(livemode), action, reason: Some(reason.clone()) };
     let happened = outcome.as_deref() == Some("succeeded");
-    let by_name = by.name.clone();
-    let decided = Happening::Decided { happened, object_id, by: by.name, reason };
-    let operation = match &handles.operations {
+    let decided = Happening::Decided { happened, object_id, by: operator.name.clone(), reason };
+    let decision = decide(handles.clone(), livemode, id.into_inner(), decided);
+    let operation = audited(&handles, operator, act, decision).await?;
+    Ok(HttpResponse::Ok().json(view::operation(&operation)))
+}
+
+async fn decide(
+    handles: Data<Handles>,
+    livemode: bool,
+    id: String,
+    decided: Happening,
+) -> Result<Operation, ApiError> {
+    Ok(match &handles.operations {
         Some(operations) => operations.resolve(livemode, &id, decided).await?,
         None => resolve_without_key(&handles.store, (livemode, &id), decided, clock::now()).await?,
-    };
-    tracing::info!(
-        by = by_name,
-        operation.id = %operation.id,
-        state = operation.state.word(),
-        "an operator decided on an operation"
-    );
-    Ok(HttpResponse::Ok().json(view::operation(&operation)))
+    })
 }
 
 /// A request for something to be done, before its body was looked at.

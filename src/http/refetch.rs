@@ -3,7 +3,9 @@
 use actix_web::web::{Data, Path, Payload, to};
 use actix_web::{HttpRequest, HttpResponse, Route};
 
+use crate::domain::audit::{AuditAction, shortened};
 use crate::domain::id::{Kind, ObjectKey};
+use crate::http::audit::{Act, audited};
 use crate::http::auth::Operator;
 use crate::http::error::ApiError;
 use crate::http::objects::names_owner;
@@ -13,11 +15,11 @@ use crate::pipeline::refetch::RefetchError;
 
 pub(super) fn refetch(kind: Kind) -> Route {
     let fetch = move |request: HttpRequest,
-                      Operator(by): Operator,
+                      operator: Operator,
                       id: Path<String>,
                       payload: Payload,
                       handles: Data<Handles>| async move {
-        let asked = Asked { request, by: by.name, kind, id: id.into_inner() };
+        let asked = Asked { request, operator, kind, id: id.into_inner() };
         asked.fetch(payload, &handles).await
     };
     to(fetch)
@@ -25,33 +27,42 @@ pub(super) fn refetch(kind: Kind) -> Route {
 
 pub(super) async fn balance(
     request: HttpRequest,
-    Operator(by): Operator,
+    operator: Operator,
     payload: Payload,
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
-    let asked = Asked { request, by: by.name, kind: Kind::Balance, id: String::new() };
+    let asked = Asked { request, operator, kind: Kind::Balance, id: String::new() };
     asked.fetch(payload, &handles).await
 }
 
 struct Asked {
     request: HttpRequest,
-    by: String,
+    operator: Operator,
     kind: Kind,
     id: String,
 }
 
 impl Asked {
-    async fn fetch(self, payload: Payload, handles: &Handles) -> Result<HttpResponse, ApiError> {
-        let Self { request, by, kind, id } = self;
+    async fn fetch(
+        self,
+        payload: Payload,
+        handles: &Data<Handles>,
+    ) -> Result<HttpResponse, ApiError> {
+        let Self { request, operator, kind, id } = self;
         let expected = names_owner(kind, &["livemode"], &["account", "livemode"]);
         let query = Query::of(&request, expected)?;
         let fetching = handles.fetching()?;
         let livemode = query.livemode(fetching.livemode)?;
         fetching.check_mode(livemode)?;
-        let key = ObjectKey::new(livemode, kind, query.text("account").as_deref(), &id);
+        let account = query.text("account");
+        let key = ObjectKey::new(livemode, kind, account.as_deref(), &id);
         let reason = operate::reason(&request, payload, handles).await?;
-        let receipt = fetching.refetcher.refetch(&key).await?;
-        tracing::info!(by, reason, event.id = %receipt.id, "fetched an object for an operator");
+        let account = account.as_deref().map(shortened);
+        let action = AuditAction::Refetch { kind, id: shortened(&id), account };
+        let refetcher = fetching.refetcher.clone();
+        let work = async move { Ok(refetcher.refetch(&key).await?) };
+        let act = Act { livemode: Some(livemode), action, reason };
+        let receipt = audited(handles, operator, act, work).await?;
         Ok(HttpResponse::Ok().json(view::receipt(&receipt)))
     }
 }

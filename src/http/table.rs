@@ -15,6 +15,7 @@ pub(super) const TABLE: &[&Group] = &[
     &status::EVENTS,
     &status::CHANGES,
     &operating::REPAIR,
+    &operating::AUDIT,
     &operating::FETCHING,
     &money::ONBOARDING,
     &money::MONEY,

@@ -3,12 +3,14 @@
 //! An object is a list of named fields, each already JSON text, so that a read, the history's
 //! `changes` and Stripe's own raw fields all come from one place.
 
+mod audit;
 mod backfill;
 mod fields;
 mod operation;
 
 use std::collections::BTreeMap;
 
+pub use audit::audit;
 pub use backfill::{backfill, backfill_list};
 pub use operation::{error as operation_error, operation, reasons};
 use serde::Serialize;
@@ -25,12 +27,14 @@ use crate::domain::id::Kind;
 use crate::domain::lifecycle::Step;
 use crate::domain::operation::OperationState;
 use crate::domain::payout::{Payout, PayoutStatus};
+use crate::domain::time::Timestamp;
 use crate::domain::topup::{Topup, TopupStatus};
 use crate::domain::transfer::{Transfer, TransferStatus};
 use crate::http::cursor;
 use crate::pipeline::history::Told;
 use crate::pipeline::portable::to_rfc3339;
 use crate::store::{ChangePage, ChangeRecord, EventRecord, Object, Receipt, Summary};
+use crate::stripe::signature::SecretUse;
 pub use fields::Fields;
 
 pub fn object(object: &Object) -> Fields {
@@ -278,7 +282,7 @@ pub fn change_list<'a>(page: &ChangePage, epoch: &'a str, livemode: bool) -> Cha
     ChangeList { data: page.items.iter().map(change).collect(), next: page.next, epoch, livemode }
 }
 
-pub fn summary(summary: &Summary, livemode: bool) -> Value {
+pub fn summary(summary: &Summary, secrets: &[SecretUse], livemode: bool) -> Value {
     let events: serde_json::Map<String, Value> = Outcome::STORED
         .into_iter()
         .map(|outcome| {
@@ -313,8 +317,16 @@ pub fn summary(summary: &Summary, livemode: bool) -> Value {
         "operations": operations,
         "conflicts": summary.conflicts,
         "sources": sources,
+        "secrets": secrets.iter().map(secret).collect::<Vec<_>>(),
         "oldest_parked": summary.oldest_parked.map(to_rfc3339),
     })
+}
+
+/// A webhook secret, without showing it.
+fn secret(secret: &SecretUse) -> Value {
+    let SecretUse { name, fingerprint, last_used } = secret;
+    let moment = |seconds: i64| to_rfc3339(Timestamp(seconds.saturating_mul(1_000_000)));
+    json!({ "name": name, "fingerprint": fingerprint, "last_used": last_used.map(moment) })
 }
 
 pub fn receipt(receipt: &Receipt) -> Value {

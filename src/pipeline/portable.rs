@@ -2,9 +2,10 @@
 //!
 //! `{"id", "livemode", "received_at", "source", "flags", "body"}`, where `body` is the raw body as
 //! a string, byte for byte. After the events come the operations, `{"operation": {...}}` each: what
-//! is wanted of Stripe, and under which key, follows from nothing else. All the rest is derived
-//! again on the other side.
+//! is wanted of Stripe, and under which key, follows from nothing else. The audit trail can follow,
+//! `{"audit": {...}}` each. All the rest is derived again on the other side.
 
+pub mod audit;
 mod operations;
 
 use std::io::{BufRead, Write};
@@ -96,6 +97,8 @@ pub struct Imported {
     pub parked: u64,
     /// Operations that are new here, or have moved on.
     pub operations: u64,
+    /// Entries of the audit trail that are new here, or whose outcome is.
+    pub audit: u64,
 }
 
 /// What a line without these gets.
@@ -125,6 +128,12 @@ pub async fn import(
             let operation =
                 operation.map_err(|why| PortableError::Line { line: index + 1, why })?;
             imported.operations += u64::from(operations::adopt(store, operation).await?);
+            continue;
+        }
+        if let Some(entry) = audit::of_line(&line) {
+            store_chunk(store, &mut chunk, imported).await?;
+            let entry = entry.map_err(|why| PortableError::Line { line: index + 1, why })?;
+            imported.audit += u64::from(store.audit(entry).await?);
             continue;
         }
         match incoming(&line, defaults) {

@@ -1,10 +1,11 @@
 //! A delivery of Stripe's: is it genuine, what does it say, and is it safely stored?
 
+use crate::current::Current;
 use crate::domain::event::{Event, Outcome, Reading};
 use crate::domain::time::Timestamp;
 use crate::pipeline::commit::{CommitError, Committer};
 use crate::store::{Incoming, PackedBody, Receipt};
-use crate::stripe::signature::{SignatureError, Verifier};
+use crate::stripe::signature::{SecretUse, SignatureError, Verifier};
 use crate::stripe::wire::{self, NotAnEvent};
 
 #[derive(Debug, thiserror::Error)]
@@ -18,15 +19,24 @@ pub enum ReceiveError {
 }
 
 pub struct Receiver {
-    verifier: Verifier,
+    verifier: Current<Verifier>,
     committer: Committer,
     /// The partition of events that do not say which they belong to.
     default_livemode: bool,
 }
 
 impl Receiver {
-    pub fn new(verifier: Verifier, committer: Committer, default_livemode: bool) -> Self {
-        Self { verifier, committer, default_livemode }
+    pub fn new(
+        verifier: impl Into<Current<Verifier>>,
+        committer: Committer,
+        default_livemode: bool,
+    ) -> Self {
+        Self { verifier: verifier.into(), committer, default_livemode }
+    }
+
+    /// The secrets that deliveries are checked against, and when each was last used.
+    pub fn secrets(&self) -> Vec<SecretUse> {
+        self.verifier.get().uses()
     }
 
     /// `signature` is the value of the one `Stripe-Signature` header. Returns once the event is
@@ -37,7 +47,8 @@ impl Receiver {
         body: &[u8],
         now: Timestamp,
     ) -> Result<Receipt, ReceiveError> {
-        let source = self.verifier.verify(signature, body, now.signed_seconds())?;
+        let verifier = self.verifier.get();
+        let source = verifier.verify(signature, body, now.signed_seconds())?;
         let event = wire::read(body, now)?;
         let (id, event_type) = (event.id.clone(), event.event_type.clone());
         let object_id = event.object_id.clone();

@@ -35,23 +35,28 @@ impl Replayer {
         Self { store, committer, default_livemode }
     }
 
-    /// Applies events handed in by the token `by`. All are checked before any is stored.
-    pub async fn events(
+    /// Reads events handed in by the token `by`: all of them, before any is stored.
+    pub fn read(
         &self,
         bodies: &[&[u8]],
         by: &str,
         now: Timestamp,
-        dry_run: bool,
-    ) -> Result<Vec<Receipt>, ReplayError> {
+    ) -> Result<Vec<Incoming>, ReplayError> {
         let source = format!("replay:{by}");
         let read = |(index, body): (usize, &&[u8])| {
             let event =
                 wire::read(body, now).map_err(|error| ReplayError::NotAnEvent { index, error })?;
             Ok(incoming(event, body, &source, now, self.default_livemode))
         };
-        let events: Result<Vec<Incoming>, ReplayError> =
-            bodies.iter().enumerate().map(read).collect();
-        let events = events?;
+        bodies.iter().enumerate().map(read).collect()
+    }
+
+    /// Applies events that were read.
+    pub async fn events(
+        &self,
+        events: Vec<Incoming>,
+        dry_run: bool,
+    ) -> Result<Vec<Receipt>, ReplayError> {
         if dry_run {
             return Ok(self.store.preview(events).await?);
         }

@@ -12,6 +12,7 @@ pub mod journal;
 pub mod record;
 pub mod views;
 
+mod audit;
 pub mod embedded;
 mod folder;
 mod operations;
@@ -24,12 +25,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::audit::Audit;
 use crate::domain::change::Change;
 use crate::domain::event::{Event, Outcome, Report};
 use crate::domain::fold::{Progress, State};
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::operation::{Operation, OperationState};
 use crate::domain::time::Timestamp;
+pub use audit::AuditFilter;
 pub use operations::{Advanced, Begun, OperationFilter, OperationName};
 pub use record::PackedBody;
 
@@ -328,6 +331,16 @@ pub trait Store: Send + Sync {
         filter: OperationFilter,
         slice: Slice,
     ) -> Result<Page<Operation>, StoreError>;
+
+    /// Records an entry of the audit trail, or its outcome; answers whether that was new. An
+    /// outcome that is final stays. It is durable when this answers.
+    async fn audit(&self, entry: Audit) -> Result<bool, StoreError>;
+    /// Newest first, by when they were recorded first.
+    async fn audit_trail(
+        &self,
+        filter: AuditFilter,
+        slice: Slice,
+    ) -> Result<Page<Audit>, StoreError>;
 
     async fn feed(&self) -> Result<Feed, StoreError>;
     /// The change feed after this sequence. May end before `limit`, even empty, with more to come:

@@ -68,6 +68,8 @@ pub enum RecordKind {
     ParkedEvent,
     /// A step of a call to Stripe. Names the operation; the body is the operation after the step.
     Operation,
+    /// What an operator did. Names the entry of the audit trail; the body is the entry.
+    Audit,
 }
 
 impl RecordKind {
@@ -79,13 +81,14 @@ impl RecordKind {
             Self::Redrive => 3,
             Self::ParkedEvent => 4,
             Self::Operation => 5,
+            Self::Audit => 6,
         }
     }
 
     pub fn is_event(self) -> bool {
         match self {
             Self::Event | Self::ParkedEvent => true,
-            Self::ConflictingRedelivery | Self::Redrive | Self::Operation => false,
+            Self::ConflictingRedelivery | Self::Redrive | Self::Operation | Self::Audit => false,
         }
     }
 
@@ -96,6 +99,7 @@ impl RecordKind {
             Self::Redrive,
             Self::ParkedEvent,
             Self::Operation,
+            Self::Audit,
         ]
         .into_iter()
         .find(|kind| kind.code() == code)

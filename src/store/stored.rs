@@ -1,5 +1,8 @@
 //! Reading events back from the journal, as records, as events and as reports.
 
+use serde::de::DeserializeOwned;
+
+use crate::domain::audit::Audit;
 use crate::domain::event::{Arrival, Event, Reading, Report, Says};
 use crate::domain::id::ObjectKey;
 use crate::domain::operation::Operation;
@@ -37,6 +40,7 @@ pub(super) enum Told {
     ConflictingRedelivery,
     Redrive,
     Operation(Box<Operation>),
+    Audit(Box<Audit>),
 }
 
 impl Told {
@@ -46,7 +50,8 @@ impl Told {
             RecordKind::ParkedEvent => Self::Event(still_parked(stored_event(rules, record)?)),
             RecordKind::ConflictingRedelivery => Self::ConflictingRedelivery,
             RecordKind::Redrive => Self::Redrive,
-            RecordKind::Operation => Self::Operation(Box::new(stored_operation(record)?)),
+            RecordKind::Operation => Self::Operation(Box::new(of_json(record, "operation")?)),
+            RecordKind::Audit => Self::Audit(Box::new(of_json(record, "audit entry")?)),
         })
     }
 }
@@ -72,13 +77,11 @@ pub(super) fn stored_event(rules: &dyn Rules, record: &Record) -> Result<Event, 
     Ok(in_partition(event, record.livemode))
 }
 
-/// An operation as a record of the journal has it.
-fn stored_operation(record: &Record) -> Result<Operation, StoreError> {
+/// What a record of the journal has as JSON.
+fn of_json<T: DeserializeOwned>(record: &Record, what: &str) -> Result<T, StoreError> {
     let damaged = |why: String| {
-        StoreError::Damaged(format!(
-            "operation {} (record {}): {why}",
-            record.event_id, record.sequence
-        ))
+        let (id, sequence) = (&record.event_id, record.sequence);
+        StoreError::Damaged(format!("{what} {id} (record {sequence}): {why}"))
     };
     let body = record.body.unpack().map_err(|error| damaged(error.to_string()))?;
     serde_json::from_slice(&body).map_err(|error| damaged(error.to_string()))

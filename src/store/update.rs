@@ -4,6 +4,7 @@
 //! here, in the order of the journal, which is why they agree. What a batch has changed so far
 //! lies in memory and is seen by the rest of the batch; [`Update::finish`] hands it over.
 
+mod audit;
 mod operations;
 
 use std::collections::BTreeMap;
@@ -80,6 +81,9 @@ impl<'a> Update<'a> {
             }
             Told::Operation(operation) => {
                 self.operation(record.sequence, *operation)?;
+            }
+            Told::Audit(entry) => {
+                self.audit(record.sequence, &entry)?;
             }
         }
         self.reached(record.sequence, position);

@@ -13,9 +13,11 @@
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 use crate::secret::Secret;
 
@@ -24,6 +26,11 @@ const SIGNATURES_LOOKED_AT: usize = 64;
 /// The longest `t`: eighteen digits always fit an `i64`.
 const TIMESTAMP_DIGITS: usize = 18;
 const SIGNATURE_BYTES: usize = 32;
+/// Keeps fingerprints from being the hash of anything else that is hashed of a secret.
+const FINGERPRINT_DOMAIN: &[u8] = b"bursar webhook secret fingerprint 1\0";
+/// Of the fingerprint, as far as it is shown.
+const FINGERPRINT_BYTES: usize = 4;
+const NEVER: i64 = i64::MIN;
 
 /// The secret of one webhook endpoint in one mode.
 #[derive(Clone, Debug)]
@@ -108,16 +115,65 @@ struct Key {
     name: String,
     /// The HMAC after it took in the secret; a check starts from a copy.
     keyed: Hmac<Sha256>,
+    fingerprint: [u8; 32],
+    /// When it last signed what was believed, Unix seconds; shared with those that come after.
+    last_used: Arc<AtomicI64>,
+}
+
+/// One secret, told from others without showing it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretUse {
+    /// Several secrets may have it.
+    pub name: String,
+    /// Eight hex digits.
+    pub fingerprint: String,
+    /// When it last signed what was believed, Unix seconds.
+    pub last_used: Option<i64>,
+}
+
+impl Key {
+    fn of(secret: &WebhookSecret) -> Self {
+        let value = secret.value.expose();
+        let digest = Sha256::new().chain_update(FINGERPRINT_DOMAIN).chain_update(value);
+        Self {
+            name: secret.name.clone(),
+            keyed: keyed(value),
+            fingerprint: digest.finalize().into(),
+            last_used: Arc::new(AtomicI64::new(NEVER)),
+        }
+    }
+
+    fn use_of(&self) -> SecretUse {
+        let last_used = self.last_used.load(Ordering::Relaxed);
+        SecretUse {
+            name: self.name.clone(),
+            fingerprint: hex::encode(self.fingerprint.split_at(FINGERPRINT_BYTES).0),
+            last_used: (last_used != NEVER).then_some(last_used),
+        }
+    }
 }
 
 impl Verifier {
     /// `tolerance_seconds` is how far, to either side, a header's time may lie from ours.
     pub fn new(secrets: &[WebhookSecret], tolerance_seconds: u64) -> Self {
-        let keys = secrets
-            .iter()
-            .map(|secret| Key { name: secret.name.clone(), keyed: keyed(secret.value.expose()) })
-            .collect();
-        Self { keys, tolerance_seconds }
+        Self { keys: secrets.iter().map(Key::of).collect(), tolerance_seconds }
+    }
+
+    /// Goes on noting the use of secrets that `previous` had as well.
+    #[must_use]
+    pub fn after(mut self, previous: &Self) -> Self {
+        for key in &mut self.keys {
+            let known = previous.keys.iter().find(|known| known.fingerprint == key.fingerprint);
+            if let Some(known) = known {
+                key.last_used = Arc::clone(&known.last_used);
+            }
+        }
+        self
+    }
+
+    /// The secrets in their order, and when each was last used since it is known here.
+    pub fn uses(&self) -> Vec<SecretUse> {
+        self.keys.iter().map(Key::use_of).collect()
     }
 
     /// The name of the first configured secret that signed `body`, when the header's time is
@@ -130,28 +186,35 @@ impl Verifier {
         now_unix_seconds: i64,
     ) -> Result<&str, SignatureError> {
         let header = Header::parse(header)?;
-        let name = self.signer(&header, body).ok_or(SignatureError::Mismatch)?;
+        let signers = self.signers(&header, body);
+        let signer = signers.first().ok_or(SignatureError::Mismatch)?;
         if now_unix_seconds.abs_diff(header.timestamp) > self.tolerance_seconds {
             let skew_seconds = now_unix_seconds.saturating_sub(header.timestamp);
             return Err(SignatureError::OutOfTolerance { skew_seconds });
         }
-        Ok(name)
+        // While Stripe rolls a secret it signs with the old one and with the new.
+        for key in &signers {
+            key.last_used.fetch_max(now_unix_seconds, Ordering::Relaxed);
+        }
+        Ok(&signer.name)
     }
 
     /// Tries everything against everything even after a match: the time a check takes must not
     /// tell how near a guess came.
-    fn signer(&self, header: &Header, body: &[u8]) -> Option<&str> {
-        let mut signer = None;
+    fn signers(&self, header: &Header, body: &[u8]) -> Vec<&Key> {
+        let mut signers = Vec::new();
         for key in &self.keys {
             let mac = over(key.keyed.clone(), header.timestamp, body);
+            let mut matches = false;
             for signature in &header.signatures {
                 // Compares in constant time.
-                if mac.clone().verify_slice(signature).is_ok() {
-                    signer = signer.or(Some(key.name.as_str()));
-                }
+                matches |= mac.clone().verify_slice(signature).is_ok();
+            }
+            if matches {
+                signers.push(key);
             }
         }
-        signer
+        signers
     }
 }
 

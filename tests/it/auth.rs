@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::events::account;
 use crate::support::{
-    Answer, OPERATOR, PAYER, READER, Request, TestApp, assert_problem, signed, with,
+    Answer, OPERATOR, PAYER, READER, Request, TestApp, assert_problem, raw, signed, with,
 };
 
 /// Reads that any role may make; of some the object is not known.
@@ -182,6 +182,43 @@ fn without_authentication_deliveries_are_still_verified() {
     let app = TestApp::start_with(&variables, Limits::default());
     let bare = Request::post("/webhooks/stripe", account("acct_1").to_string());
     assert_problem(&app.send(&bare), 400, "signature_missing", "bare");
+}
+
+#[test]
+fn too_many_wrong_tokens_are_answered_with_429_and_a_right_one_always_passes() {
+    let app = TestApp::start_with(&[("MAX_AUTH_FAILURES", "3")], Limits::default());
+    let wrong = Request::get("/v1/summary").token("wrong");
+    for _ in 0..3 {
+        assert_unauthorized(&app.send(&wrong), "within the limit");
+    }
+    for _ in 0..2 {
+        let answer = app.send(&wrong);
+        assert_problem(&answer, 429, "too_many_attempts", "beyond the limit");
+        let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=20).contains(&seconds), "{seconds}");
+        assert_eq!(answer.header("www-authenticate"), None);
+    }
+    for token in [READER, OPERATOR, PAYER] {
+        assert_eq!(app.send(&Request::get("/v1/summary").token(token)).status, 200, "{token}");
+    }
+    let operator = Request::post("/v1/redrives", "").token(READER);
+    assert_problem(&app.send(&operator), 403, "forbidden", "known, but no operator");
+    assert_eq!(app.send(&signed(account("acct_1").to_string())).status, 200, "a delivery");
+    assert_eq!(app.send(&Request::get("/healthz").token("wrong")).status, 200);
+    // Who shows none guesses none.
+    assert_unauthorized(&app.send(&Request::get("/v1/summary")), "without a token");
+    assert_problem(&app.send(&wrong), 429, "too_many_attempts", "still");
+}
+
+#[test]
+fn the_connection_of_a_guesser_beyond_the_limit_is_closed() {
+    let app = TestApp::start_with(&[("MAX_AUTH_FAILURES", "1")], Limits::default());
+    let get = "GET /v1/summary HTTP/1.1\r\nHost: bursar\r\nAuthorization: Bearer wrong\r\n\r\n";
+    let answers = String::from_utf8(raw(app.address(), get.repeat(2).as_bytes())).unwrap();
+    let statuses = answers.split("HTTP/1.1 ").skip(1);
+    let statuses: Vec<&str> = statuses.filter_map(|answer| answer.lines().next()).collect();
+    assert_eq!(statuses, ["401 Unauthorized", "429 Too Many Requests"]);
+    assert!(answers.to_ascii_lowercase().contains("connection: close"), "{answers}");
 }
 
 #[test]

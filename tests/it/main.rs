@@ -40,6 +40,8 @@ mod operations_store;
 /// A running `bursar demo`, for the modules that play in it.
 mod demo;
 
+/// The audit trail: what operators did.
+mod audit;
 /// Who may ask what.
 mod auth;
 /// Missed events: how they are fetched, and that none slips through.
@@ -104,6 +106,8 @@ mod replay_cli;
 mod replays;
 /// What a stop keeps, and what a start brings back.
 mod restart;
+/// Other secrets and tokens while it runs.
+mod rotation;
 /// The sample platform beside the demo, over plain HTTP.
 mod sample;
 /// Stripe's stand-in, over HTTP: the guide, its webhooks, faults on demand.

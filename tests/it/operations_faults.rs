@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::events::balance;
 use crate::support::platform::Platform;
-use crate::support::{Answer, assert_problem, now};
+use crate::support::{Answer, OPERATOR, Request, assert_problem, now};
 use crate::torture;
 
 /// How often each operation meets each fault.
@@ -270,6 +270,15 @@ fn a_person_decides_what_nobody_else_can() {
         assert_problem(&again, 409, "outcome_is_known", "decided");
     }
     assert!(platform.made("/v1/transfers").is_empty());
+    let trail = Request::get("/v1/audit?action=resolve").token(OPERATOR);
+    let trail = platform.app.send(&trail).json();
+    let entries = trail["data"].as_array().unwrap().iter();
+    let told: Vec<_> = entries.map(|it| (&it["details"]["decision"], &it["outcome"])).collect();
+    let (succeeded, refused) = (json!("succeeded"), json!("refused"));
+    let (done, failed) = (json!("done"), json!("failed"));
+    let expected =
+        [(&refused, &failed), (&refused, &done), (&succeeded, &failed), (&succeeded, &done)];
+    assert_eq!(told, expected);
 }
 
 #[test]

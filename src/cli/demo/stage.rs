@@ -21,6 +21,7 @@ use crate::stripe::outgoing::ReturnUrls;
 use crate::stripe::signature::{Verifier, WebhookSecret};
 
 const TOLERANCE_SECONDS: u64 = 300;
+const AUTH_FAILURES: u32 = 100;
 const CAPACITY: Capacity =
     Capacity { connections: 256, body_bytes: 1 << 20, total_body_bytes: 64 << 20 };
 /// The sandbox begins so long ago, so that days can pass in it without leaving the present behind:
@@ -100,8 +101,9 @@ impl Stage {
             .map(|(source, secret)| WebhookSecret::new(*source, Secret::new(secret.clone())))
             .collect();
         Ok(Parts {
-            verifier: Verifier::new(&secrets, TOLERANCE_SECONDS),
-            tokens: self.keys.tokens()?,
+            verifier: Verifier::new(&secrets, TOLERANCE_SECONDS).into(),
+            tokens: self.keys.tokens()?.into(),
+            auth_failures: AUTH_FAILURES,
             insecure_no_auth: false,
             livemode: false,
             capacity: CAPACITY,

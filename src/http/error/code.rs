@@ -52,6 +52,7 @@ codes! {
     StripeUnreachable "stripe_unreachable" [409] "Stripe could not be asked.";
     FeedRestarted "feed_restarted" [410] "The feed is another one than was followed: begin anew at `next` with `epoch`.";
     BodyTooLarge "body_too_large" [413] "The body is larger than its limit.";
+    TooManyAttempts "too_many_attempts" [429] "Too many wrong tokens came from this address; a right one passes.";
     StripeKeyMissing "stripe_key_missing" [501] "This needs BURSAR_STRIPE_KEY.";
     StripeRefused "stripe_refused" [502] "Stripe does not let this key do it.";
     NotSent "not_sent" [502] "The call could not be made.";

@@ -4,9 +4,9 @@ use actix_web::web::to;
 
 use super::parameters as p;
 use crate::domain::id::Kind;
-use crate::http::endpoint::{Answer, Body, Endpoint, Group};
+use crate::http::endpoint::{Access, Answer, Body, Endpoint, Group};
 use crate::http::error::Code;
-use crate::http::{backfills, operate, refetch};
+use crate::http::{audit, backfills, operate, refetch};
 use crate::token::Role;
 
 const BECAUSE: Body = Body::Optional("Because");
@@ -54,6 +54,24 @@ pub(super) const REPAIR: Group = Group {
         .answers(&[Answer::Json(200, "Receipts", "What became of each.")])
         .problems(&[Code::InvalidBody]),
     ],
+};
+
+pub(super) const AUDIT: Group = Group {
+    name: "Audit",
+    about: "What operators did: on disk before it had an effect.",
+    endpoints: &[Endpoint::get("/v1/audit", "Acts of operators", || to(audit::trail))
+        .about("Newest first. Dry runs leave no entry, nor what was refused before it began.")
+        .access(Access::Token(Role::Operator))
+        .takes(&[
+            p::ACTOR,
+            p::AUDIT_ACTION,
+            p::ACTED_SINCE,
+            p::ACTED_UNTIL,
+            p::LIMIT,
+            p::CURSOR,
+            p::LIVEMODE,
+        ])
+        .answers(&[Answer::Tagged("AuditList", "A page of the audit trail.")])],
 };
 
 pub(super) const FETCHING: Group = Group {

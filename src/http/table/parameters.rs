@@ -1,6 +1,7 @@
 //! The parameters of requests.
 
 use crate::domain::account::AccountStatus;
+use crate::domain::audit::AuditAction;
 use crate::domain::event::Outcome;
 use crate::domain::operation::{Action, OperationState};
 use crate::domain::payout::PayoutStatus;
@@ -78,6 +79,17 @@ pub(super) const SINCE: Parameter =
     Parameter::new("since", Shape::Time, "Only events received at this time or later.");
 pub(super) const UNTIL: Parameter =
     Parameter::new("until", Shape::Time, "Only events received before this time.");
+
+pub(super) const REASON: Parameter =
+    Parameter::new("reason", Shape::Text, "Why; for the audit trail, 1000 characters at most.");
+pub(super) const ACTOR: Parameter =
+    Parameter::new("actor", Shape::Text, "Only acts by tokens of this name.");
+pub(super) const AUDIT_ACTION: Parameter =
+    Parameter::new("action", Shape::Words(|| AuditAction::WORDS.to_vec()), "Only such acts.");
+pub(super) const ACTED_SINCE: Parameter =
+    Parameter::new("since", Shape::Time, "Only acts begun at this time or later.");
+pub(super) const ACTED_UNTIL: Parameter =
+    Parameter::new("until", Shape::Time, "Only acts begun before this time.");
 
 pub(super) const AFTER: Parameter = Parameter::new(
     "after",

@@ -123,9 +123,12 @@ pub(super) const EVENTS: Group = Group {
         .takes(&[p::LIVEMODE])
         .answers(&[Answer::Tagged("ExplainedEvent", "The event.")]),
         Endpoint::get("/v1/events/{id}/body", "The raw body, byte for byte", || to(events::body))
-            .about("It may hold personal data; each look is logged with the token's name.")
+            .about(
+                "It may hold personal data; each look is in the audit trail before it is answered.",
+            )
             .access(Access::Token(Role::Operator))
-            .takes(&[p::LIVEMODE])
+            .takes(&[p::REASON, p::LIVEMODE])
+            .problems(&[Code::InvalidBody])
             .answers(&[Answer::Raw("application/json", "The body, as Stripe sent it.")]),
         Endpoint::get("/v1/summary", "Counts by outcome and status; what needs eyes", || {
             to(events::summary)

@@ -7,6 +7,7 @@
 //! **Never in here:** what an event means (see [`crate::store::Rules`] and the domain).
 
 mod ahead;
+mod audit;
 mod commit;
 mod open;
 mod operations;
@@ -18,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, watch};
 
+use crate::domain::audit::Audit;
 use crate::domain::event::Report;
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::operation::Operation;
@@ -27,8 +29,9 @@ use crate::store::record::PackedBody;
 use crate::store::stored::{stored_record, stored_report};
 use crate::store::views::Views;
 use crate::store::{
-    Advanced, Begun, ChangePage, EventFilter, EventRecord, Feed, Incoming, Object, ObjectFilter,
-    OperationFilter, OperationName, Page, Receipt, Rules, Slice, Store, StoreError, Summary,
+    Advanced, AuditFilter, Begun, ChangePage, EventFilter, EventRecord, Feed, Incoming, Object,
+    ObjectFilter, OperationFilter, OperationName, Page, Receipt, Rules, Slice, Store, StoreError,
+    Summary,
 };
 pub use repair::{Lost, Repaired, Survey};
 pub use upkeep::{Check, Verified};
@@ -270,6 +273,18 @@ impl Store for Embedded {
         slice: Slice,
     ) -> Result<Page<Operation>, StoreError> {
         blocking(&self.inner, move |inner| inner.views.operations(livemode, &filter, slice)).await
+    }
+
+    async fn audit(&self, entry: Audit) -> Result<bool, StoreError> {
+        blocking(&self.inner, move |inner| inner.audit(&entry)).await
+    }
+
+    async fn audit_trail(
+        &self,
+        filter: AuditFilter,
+        slice: Slice,
+    ) -> Result<Page<Audit>, StoreError> {
+        blocking(&self.inner, move |inner| inner.views.audit_trail(&filter, slice)).await
     }
 
     async fn feed(&self) -> Result<Feed, StoreError> {

@@ -26,6 +26,7 @@ prop_compose! {
             Just(RecordKind::ConflictingRedelivery),
             Just(RecordKind::Redrive),
             Just(RecordKind::Operation),
+            Just(RecordKind::Audit),
         ],
         texts in any::<(String, String)>(),
         body in prop_oneof![

@@ -74,6 +74,15 @@ pub(super) fn operation_about(livemode: bool, object: &str, sequence: u64) -> Ve
     with_sequence(&prefix, sequence)
 }
 
+/// The audit trail is one for both partitions.
+pub(super) fn audit(sequence: u64) -> Vec<u8> {
+    with_sequence(b"u", sequence)
+}
+
+pub(super) fn audit_id(id: &str) -> Vec<u8> {
+    named(b'w', false, id)
+}
+
 /// Each part carries its length, so that no object's key is the beginning of another's.
 pub(super) fn object(key: &ObjectKey) -> Vec<u8> {
     let ObjectKey { livemode, kind, owner, id } = key;
@@ -124,6 +133,7 @@ pub(super) fn describe(row: &[u8]) -> String {
         Some(b'a') => "operation",
         Some(b'k' | b't' | b'i' | b'q' | b'b') => "operation index",
         Some(b'v') => "evidence",
+        Some(b'u' | b'w') => "audit trail",
         Some(b'm') => "journal position",
         _ => "unknown row",
     };

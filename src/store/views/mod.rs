@@ -5,6 +5,7 @@
 //! (`rows`); what is newer than sled is held in memory (`writer`), and every read looks
 //! there first.
 
+mod audit;
 mod feed;
 mod key;
 mod layer;

@@ -5,12 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::operation::{Evidence, Operation, OperationState};
 use crate::store::views::pending::Pending;
-use crate::store::views::rows::{decode, encode};
 use crate::store::views::{Views, key, page};
 use crate::store::{OperationFilter, OperationName, Page, Slice, StoreError};
 
@@ -87,41 +85,24 @@ impl Views {
     }
 }
 
-fn oldest_page(
-    rows: impl Iterator<Item = Result<(u64, String), StoreError>>,
+pub(super) fn oldest_page<I, T>(
+    rows: impl Iterator<Item = Result<(u64, I), StoreError>>,
     limit: usize,
-    read: impl Fn(String) -> Result<Option<Operation>, StoreError>,
-) -> Result<Page<Operation>, StoreError> {
+    read: impl Fn(I) -> Result<Option<T>, StoreError>,
+) -> Result<Page<T>, StoreError> {
     let (mut items, mut last) = (Vec::new(), None);
     for row in rows {
         if items.len() == limit {
             return Ok(Page { items, next: last });
         }
-        let (sequence, id) = row?;
-        items.extend(read(id)?);
+        let (sequence, item) = row?;
+        items.extend(read(item)?);
         last = Some(sequence);
     }
     Ok(Page { items, next: None })
 }
 
 impl Pending {
-    fn look<T: DeserializeOwned>(
-        &self,
-        views: &Views,
-        key: &[u8],
-    ) -> Result<Option<T>, StoreError> {
-        match self.operations.get(key) {
-            Some(row) => row.as_ref().map(|row| decode(row)).transpose(),
-            None => views.get(key),
-        }
-    }
-
-    fn put<T: Serialize>(&mut self, key: Vec<u8>, value: Option<&T>) -> Result<(), StoreError> {
-        let value = value.map(encode).transpose()?;
-        self.operations.put((key.into(), value));
-        Ok(())
-    }
-
     pub fn operation(
         &self,
         views: &Views,
@@ -157,7 +138,7 @@ impl Pending {
     }
 
     pub fn forget_evidence(&mut self, livemode: bool, id: &str) {
-        self.operations.put((key::evidence(livemode, id).into(), None));
+        self.others.put((key::evidence(livemode, id).into(), None));
     }
 
     /// Puts an operation, and all by which it is found, in the place of what was before.

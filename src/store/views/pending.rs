@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::time::Timestamp;
 use crate::store::views::layer::Layer;
-use crate::store::views::rows::{EventRow, ListRow, SEQUENCES_PER_ROW, encode, row_of};
+use crate::store::views::rows::{EventRow, ListRow, SEQUENCES_PER_ROW, decode, encode, row_of};
 use crate::store::views::{Applied, StoredChange, StoredEvent, StoredObject, Views, key};
 use crate::store::{StoreError, Summary};
 
@@ -21,8 +21,8 @@ pub struct Pending {
     live: Partition,
     pub objects: BTreeMap<ObjectKey, Arc<StoredObject>>,
     pub applied: Option<Applied>,
-    /// Rows of operations.
-    pub(super) operations: Layer,
+    /// Rows of operations and of the audit trail.
+    pub(super) others: Layer,
 }
 
 /// What belongs to one value of `livemode`.
@@ -49,10 +49,32 @@ impl Pending {
         if livemode { &mut self.live } else { &mut self.test }
     }
 
+    /// What one of the other rows says after what has changed so far.
+    pub(super) fn look<T: DeserializeOwned>(
+        &self,
+        views: &Views,
+        key: &[u8],
+    ) -> Result<Option<T>, StoreError> {
+        match self.others.get(key) {
+            Some(row) => row.as_ref().map(|row| decode(row)).transpose(),
+            None => views.get(key),
+        }
+    }
+
+    pub(super) fn put<T: Serialize>(
+        &mut self,
+        key: Vec<u8>,
+        value: Option<&T>,
+    ) -> Result<(), StoreError> {
+        let value = value.map(encode).transpose()?;
+        self.others.put((key.into(), value));
+        Ok(())
+    }
+
     /// All of it as rows, beside what `views` has in the same rows.
     pub fn rows(self, views: &Views) -> Result<Layer, StoreError> {
-        let Self { test, live, objects, applied, operations } = self;
-        let mut layer = operations;
+        let Self { test, live, objects, applied, others } = self;
+        let mut layer = others;
         let newest = views.applied()?.map_or(0, |applied| applied.sequence);
         test.rows(false, (views, newest), &mut layer)?;
         live.rows(true, (views, newest), &mut layer)?;

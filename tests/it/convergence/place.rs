@@ -109,7 +109,8 @@ impl Place {
         let (committer, committing, _failure) = Committer::start(self.store(), Limits::default());
         let replayer = Replayer::new(self.store(), committer, false);
         let bodies: Vec<&[u8]> = bodies.iter().map(String::as_bytes).collect();
-        replayer.events(&bodies, "olga", NOW, dry_run).await.unwrap();
+        let events = replayer.read(&bodies, "olga", NOW).unwrap();
+        replayer.events(events, dry_run).await.unwrap();
         drop(replayer);
         committing.await.unwrap();
     }

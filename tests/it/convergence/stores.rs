@@ -98,7 +98,7 @@ async fn summary(store: &Arc<Embedded>, livemode: bool) -> String {
     let folded: u64 =
         [Outcome::Applied, Outcome::Stale, Outcome::Unchanged].into_iter().map(count).sum();
     let shown =
-        shown(view::summary(&summary, livemode), &["/sources", "/oldest_parked", "/events"]);
+        shown(view::summary(&summary, &[], livemode), &["/sources", "/oldest_parked", "/events"]);
     format!("{shown} {folded} {} {}", count(Outcome::Ignored), count(Outcome::Parked))
 }
 

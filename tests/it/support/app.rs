@@ -119,8 +119,9 @@ impl TestApp {
             total_body_bytes: checker.max_total_body_bytes(body_bytes).unwrap(),
         };
         Parts {
-            verifier: checker.verifier().unwrap(),
-            tokens,
+            verifier: checker.verifier().unwrap().into(),
+            tokens: tokens.into(),
+            auth_failures: checker.auth_failures().unwrap(),
             insecure_no_auth,
             livemode: checker.livemode().unwrap(),
             capacity,

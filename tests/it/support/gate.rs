@@ -5,13 +5,14 @@ use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bursar::domain::audit::Audit;
 use bursar::domain::event::Report;
 use bursar::domain::id::{Kind, ObjectKey};
 use bursar::domain::operation::Operation;
 use bursar::store::embedded::Embedded;
 use bursar::store::{
-    Advanced, Begun, ChangePage, EventFilter, EventRecord, Feed, Incoming, Object, ObjectFilter,
-    OperationFilter, OperationName, Page, Receipt, Slice, Store, StoreError, Summary,
+    Advanced, AuditFilter, Begun, ChangePage, EventFilter, EventRecord, Feed, Incoming, Object,
+    ObjectFilter, OperationFilter, OperationName, Page, Receipt, Slice, Store, StoreError, Summary,
 };
 use tokio::sync::watch;
 
@@ -19,7 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Every commit passes here.
 pub(crate) struct Gate {
-    open: watch::Sender<bool>,
+    /// How many more may pass; none for any number.
+    open: watch::Sender<Option<usize>>,
     /// What the next commits answer instead of being made.
     failures: Mutex<Vec<StoreError>>,
     /// What the store says of its health, when it is not its own word.
@@ -32,7 +34,7 @@ pub(crate) struct Gate {
 impl Gate {
     pub(crate) fn new() -> Self {
         Self {
-            open: watch::Sender::new(true),
+            open: watch::Sender::new(None),
             failures: Mutex::default(),
             illness: Mutex::default(),
             came: Mutex::default(),
@@ -42,11 +44,25 @@ impl Gate {
 
     /// Holds every commit from now on.
     pub(crate) fn close(&self) {
-        self.open.send_replace(false);
+        self.open.send_replace(Some(0));
     }
 
     pub(crate) fn open(&self) {
-        self.open.send_replace(true);
+        self.open.send_replace(None);
+    }
+
+    /// Lets so many through that wait, or come next.
+    pub(crate) fn let_through(&self, count: usize) {
+        self.open.send_modify(|left| {
+            if let Some(left) = left {
+                *left += count;
+            }
+        });
+    }
+
+    /// How many commits have come to the gate.
+    pub(crate) fn came(&self) -> usize {
+        *self.came.lock().unwrap()
     }
 
     /// Lets the next commit fail.
@@ -70,7 +86,20 @@ impl Gate {
     async fn pass(&self) -> Result<(), StoreError> {
         *self.came.lock().unwrap() += 1;
         self.comes.notify_all();
-        self.open.subscribe().wait_for(|open| *open).await.ok();
+        let mut open = self.open.subscribe();
+        loop {
+            let passes = self.open.send_if_modified(|left| match left {
+                Some(left) if *left > 0 => {
+                    *left -= 1;
+                    true
+                }
+                Some(_) | None => false,
+            });
+            if passes || open.borrow_and_update().is_none() {
+                break;
+            }
+            open.changed().await.ok();
+        }
         self.failures.lock().unwrap().pop().map_or(Ok(()), Err)
     }
 }
@@ -180,6 +209,19 @@ impl Store for Gated {
         slice: Slice,
     ) -> Result<Page<Operation>, StoreError> {
         self.store.operations(livemode, filter, slice).await
+    }
+
+    async fn audit(&self, entry: Audit) -> Result<bool, StoreError> {
+        self.gate.pass().await?;
+        self.store.audit(entry).await
+    }
+
+    async fn audit_trail(
+        &self,
+        filter: AuditFilter,
+        slice: Slice,
+    ) -> Result<Page<Audit>, StoreError> {
+        self.store.audit_trail(filter, slice).await
     }
 
     async fn feed(&self) -> Result<Feed, StoreError> {

@@ -115,6 +115,17 @@ fn counts<'w>(about: &str, words: impl IntoIterator<Item = &'w str>) -> Value {
     counts
 }
 
+fn secret() -> Value {
+    object(
+        "A webhook secret, without showing it.",
+        vec![
+            field("name", text("The source of its events; several may have it.")),
+            field("fingerprint", text("Tells it from others: eight hex digits.")),
+            field("last_used", or_null(time("When it last signed what was believed."))),
+        ],
+    )
+}
+
 fn summary() -> Value {
     let states = OperationState::ALL.map(OperationState::word);
     object(
@@ -129,6 +140,7 @@ fn summary() -> Value {
             field("operations", counts("By state.", states)),
             field("conflicts", integer("Reports that no legal move explains.")),
             field("sources", map("When each was last heard.", time("When."))),
+            field("secrets", list("The webhook secrets, in their order.", secret())),
             field("oldest_parked", or_null(time("Since when the oldest parked event waits."))),
         ],
     )

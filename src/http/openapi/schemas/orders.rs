@@ -19,7 +19,7 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
     vec![
         ("StripeEvent", stripe_event()),
         ("Replay", replay()),
-        ("Because", order("Why; for the log.", vec![at_times("reason", or_null(text("Why.")))])),
+        ("Because", order("Why; for the audit trail.", vec![reason()])),
         ("Nested", nested()),
         ("Metadata", metadata()),
         ("AccountOrder", order("All is optional.", account())),
@@ -55,11 +55,7 @@ fn replay() -> Value {
     let ids = list("Ids of events that are stored.", json!({ "type": "string" }));
     let replay = order(
         "Events, or ids of stored ones; not both.",
-        vec![
-            at_times("events", events),
-            at_times("event_ids", ids),
-            at_times("reason", or_null(text("Why; for the log."))),
-        ],
+        vec![at_times("events", events), at_times("event_ids", ids), reason()],
     );
     with(replay, "oneOf", json!([{ "required": ["events"] }, { "required": ["event_ids"] }]))
 }
@@ -94,6 +90,12 @@ fn metadata() -> Value {
 }
 
 /// A text of so many characters.
+/// An operator's, which may be empty.
+fn reason() -> Field {
+    let why = or_null(text("Why; for the audit trail."));
+    at_times("reason", with(why, "maxLength", LONGEST_REASON.into()))
+}
+
 fn bounded(about: &str, longest: usize) -> Value {
     with(with(text(about), "minLength", 1.into()), "maxLength", longest.into())
 }

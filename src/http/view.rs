@@ -29,6 +29,7 @@ use crate::domain::topup::{Topup, TopupStatus};
 use crate::domain::transfer::{Transfer, TransferStatus};
 use crate::http::cursor;
 use crate::pipeline::history::Told;
+use crate::pipeline::operations::SweepRisk;
 use crate::pipeline::portable::to_rfc3339;
 use crate::store::{ChangePage, ChangeRecord, EventRecord, Object, Receipt, Summary};
 pub use fields::Fields;
@@ -315,6 +316,16 @@ pub fn summary(summary: &Summary, livemode: bool) -> Value {
         "sources": sources,
         "oldest_parked": summary.oldest_parked.map(to_rfc3339),
     })
+}
+
+/// What of `summary` tells of money that may be paid out before it is spent.
+pub fn sweep_risks(risks: &[SweepRisk]) -> Value {
+    let one = |risk: &SweepRisk| {
+        let SweepRisk { currency, amount, interval } = risk;
+        let detail = risk.warning().detail;
+        json!({ "currency": currency, "amount": amount, "interval": interval, "detail": detail })
+    };
+    risks.iter().map(one).collect()
 }
 
 pub fn receipt(receipt: &Receipt) -> Value {

@@ -134,7 +134,9 @@ impl Operations {
             tracing::warn!(%error, "open operations cannot be read; trying again");
             tokio::time::sleep(self.inner.pace.longest_wait).await;
         }
-        tokio::join!(self.inner.release_as_funds_come(), self.inner.watch_for_sweeps());
+        // In a box, which keeps the service's own future small.
+        let watch = Box::pin(self.inner.watch_for_sweeps());
+        tokio::join!(self.inner.release_as_funds_come(), watch);
     }
 
     /// What is asleep ends; what is under way is given a little time. What is open then is gone on

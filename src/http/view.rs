@@ -32,6 +32,7 @@ use crate::domain::topup::{Topup, TopupStatus};
 use crate::domain::transfer::{Transfer, TransferStatus};
 use crate::http::cursor;
 use crate::pipeline::history::Told;
+use crate::pipeline::operations::SweepRisk;
 use crate::pipeline::portable::to_rfc3339;
 use crate::store::{ChangePage, ChangeRecord, EventRecord, Object, Receipt, Summary};
 use crate::stripe::signature::SecretUse;
@@ -327,6 +328,16 @@ fn secret(secret: &SecretUse) -> Value {
     let SecretUse { name, fingerprint, last_used } = secret;
     let moment = |seconds: i64| to_rfc3339(Timestamp(seconds.saturating_mul(1_000_000)));
     json!({ "name": name, "fingerprint": fingerprint, "last_used": last_used.map(moment) })
+}
+
+/// What of `summary` tells of money that may be paid out before it is spent.
+pub fn sweep_risks(risks: &[SweepRisk]) -> Value {
+    let one = |risk: &SweepRisk| {
+        let SweepRisk { currency, amount, interval } = risk;
+        let detail = risk.warning().detail;
+        json!({ "currency": currency, "amount": amount, "interval": interval, "detail": detail })
+    };
+    risks.iter().map(one).collect()
 }
 
 pub fn receipt(receipt: &Receipt) -> Value {

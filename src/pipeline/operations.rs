@@ -19,6 +19,7 @@ mod funds;
 pub mod links;
 mod lookup;
 mod spending;
+mod sweep;
 mod turns;
 pub mod wanted;
 
@@ -42,6 +43,8 @@ use crate::store::{
 use crate::stripe::client::Access;
 pub use error::RequestError;
 use spending::Spending;
+use sweep::Schedule;
+pub use sweep::SweepRisk;
 use turns::Turns;
 use wanted::{Asked, Wanted};
 
@@ -75,6 +78,7 @@ struct Inner {
     /// Operations that somebody drives.
     driven: Mutex<HashSet<String>>,
     spending: Spending,
+    schedule: Schedule,
     /// Counts steps, so that who waits for one wakes.
     steps: watch::Sender<u64>,
     /// Transfers may be waiting for funds.
@@ -109,6 +113,7 @@ impl Operations {
             calls: Semaphore::new(AT_ONCE),
             driven: Mutex::default(),
             spending: Spending::default(),
+            schedule: Schedule::default(),
             steps: watch::Sender::new(0),
             waiting: watch::Sender::new(1),
             stopping: watch::Sender::new(false),
@@ -129,7 +134,9 @@ impl Operations {
             tracing::warn!(%error, "open operations cannot be read; trying again");
             tokio::time::sleep(self.inner.pace.longest_wait).await;
         }
-        self.inner.release_as_funds_come().await;
+        // In a box, which keeps the service's own future small.
+        let watch = Box::pin(self.inner.watch_for_sweeps());
+        tokio::join!(self.inner.release_as_funds_come(), watch);
     }
 
     /// What is asleep ends; what is under way is given a little time. What is open then is gone on

@@ -129,3 +129,27 @@ fn who_may_no_longer_be_paid_is_told_so() {
 fn reject(demo: &Demo, account: &str) -> Value {
     demo.stripe(&format!("/v1/accounts/{account}/reject"), "reason=fraud")
 }
+
+/// Also when there is nobody left to end it.
+#[test]
+fn a_browser_ends_with_whoever_started_it() {
+    let mut browser = Browser::open(400, 400);
+    let members = |group: u32| {
+        let entries = std::fs::read_dir("/proc").unwrap().flatten();
+        let stats = entries.filter_map(|it| std::fs::read_to_string(it.path().join("stat")).ok());
+        // After the name, in brackets: the state, the parent, the process group.
+        let after_name = |stat: String| stat.rsplit(')').next().map(str::to_owned);
+        let is_member = |stat: &String| {
+            let mut fields = stat.split_whitespace();
+            let lives = fields.next() != Some("Z");
+            lives && fields.nth(1).is_some_and(|it| it == group.to_string())
+        };
+        stats.filter_map(after_name).filter(is_member).count()
+    };
+    let started = std::time::Instant::now();
+    let group = browser.abandon();
+    while members(group) > 0 {
+        assert!(started.elapsed() < crate::process::LIMIT, "{} are left", members(group));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}

@@ -162,7 +162,7 @@ fn flip(path: &Path, at: u64, bit: u32) {
 /// A record of a segment: where it lies, and what it is.
 #[derive(Clone, Debug)]
 pub(crate) struct Stands {
-    from: usize,
+    pub(crate) from: usize,
     to: usize,
     pub(crate) kind: u8,
     pub(crate) encoding: u8,

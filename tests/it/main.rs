@@ -36,6 +36,8 @@ mod operations_faults;
 mod operations_funds;
 /// Operations as a store keeps them.
 mod operations_store;
+/// Warnings of payouts that take what was meant for others.
+mod operations_sweep;
 
 /// A running `bursar demo`, for the modules that play in it.
 mod demo;

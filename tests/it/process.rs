@@ -191,6 +191,15 @@ impl Process {
         Ended { status, stdout, stderr }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Closes our end of its input, as happens by itself when we end.
+    pub(crate) fn hang_up(&mut self) {
+        self.child.stdin = None;
+    }
+
     pub(crate) fn kill_nine(mut self) -> Ended {
         self.child.kill().expect("a child to kill");
         self.end()

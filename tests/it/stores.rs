@@ -2,6 +2,7 @@
 //!
 //! `BURSAR_WRITE_STORE=1 cargo test --test it stores` writes one where this version's layout has
 //! none yet, and `expected.json` beside every store anew.
+#![expect(clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,13 +11,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bursar::clock;
+use bursar::domain::Json;
 use bursar::domain::event::{Event, Reading};
+use bursar::domain::operation::{
+    Action, Happening, Operation, OperationError, Params, Reason, Request, Tag, TransferTerms,
+};
 use bursar::domain::time::Timestamp;
 use bursar::pipeline::receive::incoming;
 use bursar::pipeline::rules::StripeRules;
 use bursar::sandbox::fixture;
 use bursar::store::embedded::{Embedded, Options};
-use bursar::store::{Incoming, PackedBody, Rules, Store};
+use bursar::store::{Advanced, Begun, Incoming, PackedBody, Rules, Store};
 use serde_json::{Map, Value, json};
 
 use crate::damage::records;
@@ -27,6 +32,8 @@ const SEGMENT_BYTES: u32 = 4 << 10;
 /// The layout that this version writes.
 const FORMAT: &str = "1";
 const WRITE: &str = "BURSAR_WRITE_STORE";
+/// One that was written when operations had come, with the same layout.
+const OPERATIONS: &str = "1-operations";
 /// What a read tells of the reading rather than of the store.
 const OF_THE_READING: [&str; 2] = ["epoch", "explanation"];
 
@@ -39,6 +46,9 @@ fn a_store_of_every_layout_opens_and_shows_what_it_showed() {
     let writing = std::env::var_os(WRITE).is_some();
     if writing && !stores().join(FORMAT).exists() {
         write_store(&stores().join(FORMAT));
+    }
+    if writing && !stores().join(OPERATIONS).exists() {
+        write_operations(&stores().join(OPERATIONS));
     }
     let mut found = 0;
     for entry in fs::read_dir(stores()).expect("stores of earlier versions") {
@@ -62,7 +72,36 @@ fn a_store_of_every_layout_opens_and_shows_what_it_showed() {
         found += 1;
     }
     assert!(found > 0);
-    check_has_every_kind(&stores().join(FORMAT));
+    let (kinds, encodings) = kinds(&stores().join(FORMAT));
+    assert_eq!((kinds, encodings), (BTreeSet::from([1, 2, 3, 4]), BTreeSet::from([0, 1, 2])));
+    assert_eq!(kinds_of_operations(), BTreeSet::from([1, 5]));
+}
+
+fn kinds_of_operations() -> BTreeSet<u8> {
+    kinds(&stores().join(OPERATIONS)).0
+}
+
+/// As an older program does with operations, which it does not know.
+#[test]
+fn a_kind_of_record_that_is_not_known_is_called_a_newer_versions_and_left_alone() {
+    const UNKNOWN: u8 = 200;
+    let place = Place::new();
+    copy(&stores().join(OPERATIONS), &place.store());
+    fs::remove_file(place.store().join("expected.json")).expect("what it showed");
+    let segment = place.store().join("journal/00000001.journal");
+    let all = records(&segment);
+    let of_operation = all.iter().find(|record| record.kind == 5).expect("an operation");
+    let mut bytes = fs::read(&segment).expect("a segment");
+    let record = &mut bytes[of_operation.from..];
+    let length = u32::from_le_bytes(*record.first_chunk().expect("a length")) as usize;
+    record[9] = UNKNOWN;
+    let checksum = crc32c::crc32c(&record[8..8 + length]);
+    record[4..8].copy_from_slice(&checksum.to_le_bytes());
+    fs::write(&segment, &bytes).expect("room");
+    for command in ["serve", "verify", "repair"] {
+        place.run(&[command]).expect(1).says(&["newer version", "kind"]);
+        assert_eq!(fs::read(&segment).expect("a segment"), bytes, "{command} changes nothing");
+    }
 }
 
 /// JSON with a line for each path, so that a difference is seen.
@@ -72,9 +111,9 @@ fn lines(shown: &Map<String, Value>) -> String {
     format!("{{\n{}\n}}\n", lines.join(",\n"))
 }
 
-/// Every kind of record and every encoding of a body that this layout has.
+/// The kinds of records and the encodings of bodies in a store of several segments.
 #[track_caller]
-fn check_has_every_kind(folder: &Path) {
+fn kinds(folder: &Path) -> (BTreeSet<u8>, BTreeSet<u8>) {
     let (mut kinds, mut encodings) = (BTreeSet::new(), BTreeSet::new());
     let segments = fs::read_dir(folder.join("journal")).expect("a journal");
     let segments: Vec<PathBuf> = segments.map(|entry| entry.expect("an entry").path()).collect();
@@ -83,7 +122,7 @@ fn check_has_every_kind(folder: &Path) {
         encodings.insert(record.encoding);
     }
     assert!(segments.len() > 1);
-    assert_eq!((kinds, encodings), (BTreeSet::from([1, 2, 3, 4]), BTreeSet::from([0, 1, 2])));
+    (kinds, encodings)
 }
 
 /// What was shown is shown still; fields may have come since.
@@ -124,6 +163,7 @@ fn shown(server: &Server) -> Map<String, Value> {
                 read(server, &format!("/v1/{kind}/{id}/{query}"), &mut shown);
             }
         }
+        read(server, &format!("/v1/operations?limit=500&livemode={livemode}"), &mut shown);
     }
     // Each leaves an entry in the audit trail, and so moves the feed's end.
     for livemode in [false, true] {
@@ -209,9 +249,93 @@ fn write_store(folder: &Path) {
         store.close().await.expect("an orderly end");
     });
     drop(store);
+    keep(&place, folder);
+}
+
+/// What a store needs to be opened again, and nothing that is derived.
+fn keep(place: &Place, folder: &Path) {
     fs::remove_dir_all(place.store().join("views")).expect("the views");
     fs::remove_file(place.store().join("LOCK")).expect("the lock");
     copy(&place.store(), folder);
+}
+
+/// An operation in every state, and what led there.
+fn write_operations(folder: &Path) {
+    let place = Place::new();
+    let options = Options { segment_bytes: SEGMENT_BYTES };
+    let store = Embedded::open(&place.store(), options, Arc::new(StripeRules), &mut |_| {});
+    let store = store.expect("a store");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        for (name, waits, happenings) in lives() {
+            let wanted = Operation::new(transfer(name, waits), clock::now());
+            let begun = store.begin(wanted).await.expect("a record");
+            let Begun::New(mut operation) = begun else { panic!("{begun:?}") };
+            for happening in happenings {
+                let next = operation.after(happening, clock::now()).expect("a legal step");
+                let advanced = store.advance(next, operation.version).await.expect("a record");
+                let Advanced::Recorded(recorded) = advanced else { panic!("{advanced:?}") };
+                operation = recorded;
+            }
+            assert_eq!(operation.state.word(), name);
+        }
+        let told = event(&StripeRules, "transfer.created/created.json", "told", |_| {});
+        store.commit(vec![told]).await.expect("a commit");
+        store.close().await.expect("an orderly end");
+    });
+    drop(store);
+    keep(&place, folder);
+}
+
+/// The state that each comes to, whether it begins with waiting for its funds, and how it goes.
+fn lives() -> Vec<(&'static str, bool, Vec<Happening>)> {
+    let request_id = || Some("req_kept".to_owned());
+    let answered = Happening::Answered {
+        object_id: Some("tr_kept".to_owned()),
+        object: Json(r#"{"id":"tr_kept","object":"transfer","amount":1000}"#.to_owned()),
+        request_id: request_id(),
+    };
+    let error = OperationError {
+        status: Some(400),
+        kind: Some("invalid_request_error".to_owned()),
+        code: Some("amount_too_large".to_owned()),
+        message: "It is too much.".to_owned(),
+        param: Some("amount".to_owned()),
+    };
+    let refused = Happening::Refused { error, request_id: request_id() };
+    let lost = Happening::Lost { reason: "hung up".to_owned(), request_id: request_id() };
+    vec![
+        ("requested", false, vec![]),
+        ("waiting_for_funds", true, vec![]),
+        ("sent", false, vec![Happening::Sent]),
+        ("succeeded", false, vec![Happening::Sent, answered]),
+        ("refused", false, vec![Happening::Sent, refused]),
+        ("unknown", false, vec![Happening::Sent, lost]),
+    ]
+}
+
+fn transfer(name: &str, wait_for_funds: bool) -> Request {
+    let terms = TransferTerms {
+        amount: 1000,
+        currency: "usd".to_owned(),
+        destination: "acct_kept".to_owned(),
+        transfer_group: Some("week_40".to_owned()),
+        wait_for_funds,
+        topup: None,
+    };
+    Request {
+        id: format!("op_{name}"),
+        livemode: false,
+        action: Action::CreateTransfer,
+        client_key: format!("key-{name}"),
+        fingerprint: "print".to_owned(),
+        by: "pat".to_owned(),
+        subject: Some("acct_kept".to_owned()),
+        tag: Some(Tag { name: "transfer kept".to_owned(), exclusive: false }),
+        params: Params(vec![("amount".to_owned(), "1000".to_owned())]),
+        terms: Some(terms),
+        warnings: vec![Reason::new("balance_unknown", "no balance of the platform is known yet")],
+    }
 }
 
 /// Every kind of record, every encoding of a body, both partitions.

@@ -57,16 +57,25 @@ impl Inner {
                     Err(RequestError::TurnedDown(reasons))
                 }
             }
-            Wanted::Link { .. }
-            | Wanted::Topup { .. }
-            | Wanted::CancelTopup { .. }
-            | Wanted::Reversal { .. } => Ok(Vec::new()),
+            Wanted::Topup { params } => {
+                let given = |name| params.0.iter().find(|(is, _)| is == name).map(|(_, it)| it);
+                let amount = given("amount").and_then(|amount| amount.parse().ok());
+                let (Some(currency), Some(amount)) = (given("currency"), amount) else {
+                    return Ok(Vec::new());
+                };
+                Ok(self.of_sweep(currency, amount).await.into_iter().collect())
+            }
+            Wanted::Link { .. } | Wanted::CancelTopup { .. } | Wanted::Reversal { .. } => {
+                Ok(Vec::new())
+            }
         }
     }
 
     async fn before_transfer(&self, terms: &TransferTerms) -> Result<Findings, StoreError> {
         let mut findings = self.of_destination(terms).await?;
-        if !terms.wait_for_funds {
+        if terms.wait_for_funds {
+            findings.warnings.extend(self.of_sweep(&terms.currency, terms.amount).await);
+        } else {
             self.of_funds(terms, &mut findings).await?;
         }
         let name = OperationName::Tag(transfer_tag(terms));

@@ -62,6 +62,8 @@ impl World {
             O::CancelPayout => self.cancel_payout(owner, first),
             O::ReversePayout => self.reverse_payout(owner, first, params),
             O::Balance => self.balance(owner),
+            O::BalanceSettings => self.balance_settings(owner),
+            O::UpdateBalanceSettings => self.update_balance_settings(owner, params),
             O::ListTransactions => self.list_transactions(owner, params),
             O::Transaction => self.transaction(owner, first),
             O::ListEvents => self.list_events(owner, params),

@@ -3,6 +3,7 @@
 //! Whatever is answered or made is held against the tables of what Stripe's objects look like.
 
 mod accounts;
+mod balance_settings;
 mod calls;
 mod listeners;
 mod money;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::sandbox::world::bank::Bank;
-use crate::sandbox::world::json::{at, overlay, text_at};
+use crate::sandbox::world::json::{at, merge, overlay, text_at, truth_at};
 use crate::sandbox::world::ledger::Ledger;
 use crate::sandbox::world::person::Person;
 use crate::sandbox::world::standing::{Review, Standing, standing};
@@ -113,6 +113,12 @@ impl Account {
         given.unwrap_or(if self.is_platform { "manual" } else { "daily" })
     }
 
+    /// Whether Stripe takes from the bank what the balance owes.
+    pub fn debits_negative_balances(&self) -> bool {
+        let given = truth_at(&self.details, "settings.payouts.debit_negative_balances");
+        given.unwrap_or(self.control.stripe_collects())
+    }
+
     /// Whether the platform may see and change the holder's details.
     pub fn is_open_to_platform(&self) -> bool {
         !(self.linked && self.control.stripe_collects())
@@ -180,11 +186,15 @@ impl Account {
     }
 
     fn settings(&self) -> Value {
-        let schedule = match self.schedule() {
+        let mut schedule = match self.schedule() {
             "weekly" => json!({ "delay_days": 2, "interval": "weekly", "weekly_anchor": "monday" }),
             "monthly" => json!({ "delay_days": 2, "interval": "monthly", "monthly_anchor": 1 }),
             interval => json!({ "delay_days": 2, "interval": interval }),
         };
+        let days = format!("{}_payout_days", self.schedule());
+        if let Some(given) = at(&self.details, &format!("settings.payouts.schedule.{days}")) {
+            merge(&mut schedule, &json!({ days: given }));
+        }
         json!({
             "bacs_debit_payments": { "display_name": null, "service_user_number": null },
             "branding":
@@ -206,7 +216,7 @@ impl Account {
                 "statement_descriptor_prefix_kanji": null,
             },
             "payouts": {
-                "debit_negative_balances": self.control.losses != "application",
+                "debit_negative_balances": self.debits_negative_balances(),
                 "schedule": schedule,
                 "statement_descriptor": null,
             },

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::sandbox::api::refusal::Refusal;
 use crate::sandbox::world::World;
 use crate::sandbox::world::account::{Account, Control};
+use crate::sandbox::world::balance_settings::agree_on_days;
 use crate::sandbox::world::bank::{NewBank, no_permission};
 use crate::sandbox::world::countries::{currency_of, takes_payments};
 use crate::sandbox::world::json::{at, change_metadata, merge, text_at, truth_at};
@@ -242,6 +243,7 @@ fn put(account: &mut Account, params: &Value) {
             merge(&mut account.details, &json!({ *name: given }));
         }
     }
+    agree_on_days(&mut account.details, params);
     if text_at(&account.details, "settings.payouts.schedule.delay_days") == Some("minimum") {
         merge(
             &mut account.details,

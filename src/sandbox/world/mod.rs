@@ -7,6 +7,7 @@
 
 pub mod account;
 mod accounts;
+mod balance_settings;
 mod bank;
 mod changes;
 mod countries;

@@ -1,12 +1,11 @@
 //! Payouts: money that leaves an account's balance for its bank.
 
 use serde_json::{Map, Value, json};
-use time::OffsetDateTime;
 
 use crate::sandbox::api::refusal::Refusal;
-use crate::sandbox::world::account::Account;
+use crate::sandbox::world::balance_settings::{minimum, pays_out_on};
 use crate::sandbox::world::bank::{refusal_of, text_of};
-use crate::sandbox::world::json::{at, change_metadata, integer_at, previous, text_at};
+use crate::sandbox::world::json::{change_metadata, integer_at, previous, text_at};
 use crate::sandbox::world::table::Named;
 use crate::sandbox::world::{DAY, Due, Posting, World, check_amount, check_currency};
 
@@ -345,7 +344,8 @@ impl World {
         self.bank_failed(&account, &bank);
     }
 
-    /// At the beginning of a day: every account whose schedule says so pays out what it has.
+    /// At the beginning of a day: every account whose schedule says so pays out what it
+    /// has, but for the minimum that is to stay.
     pub(super) fn pay_out_automatically(&mut self) {
         let now = self.now;
         let due: Vec<(String, String, i64, String)> = self
@@ -357,7 +357,8 @@ impl World {
                 let money = account.ledger.to_pay_out().into_iter();
                 money.filter_map(|(currency, amount)| {
                     let bank = account.bank_for(&currency)?.id.clone();
-                    Some((account.id.clone(), currency, amount, bank))
+                    let amount = amount - minimum(account, &currency);
+                    (amount > 0).then_some((account.id.clone(), currency, amount, bank))
                 })
             })
             .collect();
@@ -365,25 +366,5 @@ impl World {
             let new = NewPayout { amount, currency, bank, automatic: true, instant: false };
             self.begin_payout(&account, new, |_| {});
         }
-    }
-}
-
-/// Whether the account's schedule has a payout on the day that begins then.
-fn pays_out_on(account: &Account, midnight: i64) -> bool {
-    let anchor = |name: &str| at(&account.details, &format!("settings.payouts.schedule.{name}"));
-    let Ok(day) = OffsetDateTime::from_unix_timestamp(midnight) else { return false };
-    match account.schedule() {
-        "daily" => true,
-        "weekly" => {
-            let weekday = anchor("weekly_anchor").and_then(Value::as_str).unwrap_or("monday");
-            day.weekday().to_string().eq_ignore_ascii_case(weekday)
-        }
-        "monthly" => {
-            // A month without that day pays out on its last.
-            let wanted = anchor("monthly_anchor").and_then(Value::as_i64).unwrap_or(1);
-            let last = day.month().length(day.year());
-            i64::from(day.day()) == wanted.min(i64::from(last))
-        }
-        _ => false,
     }
 }

@@ -1,6 +1,7 @@
 //! A headless browser, driven over the `WebDriver` protocol.
 
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -30,10 +31,16 @@ const FLAGS: &[&str] = &[
     "--disable-sync",
 ];
 
+/// Becomes the driver. Beside it something waits for the other end of the pipe to be closed, which
+/// the system does however this process ends, and then ends the whole process group: the browser
+/// does not end with its driver.
+const GUARD: &str = "exec 3<&0; { cat <&3; kill -s KILL 0; } >/dev/null 2>&1 & \
+                     exec chromedriver --port=0 </dev/null 3<&-";
+
 pub(crate) struct Browser {
     driver: SocketAddr,
     session: String,
-    _process: Process,
+    process: Process,
     _profile: TempDir,
 }
 
@@ -42,9 +49,9 @@ impl Browser {
     #[track_caller]
     pub(crate) fn open(width: u32, height: u32) -> Self {
         let profile = tempfile::tempdir().expect("a temporary folder");
-        let mut command = Command::new("chromedriver");
-        command.arg("--port=0").env("HOME", profile.path());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", GUARD]).process_group(0).env("HOME", profile.path());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let found = Command::new("chromedriver").arg("--version").output();
         assert!(found.is_ok(), "{NOT_THERE}");
         let mut process = Process::start(command);
@@ -57,11 +64,16 @@ impl Browser {
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome", "goog:chromeOptions": { "args": flags },
         }}});
-        let mut browser =
-            Self { driver, session: String::new(), _process: process, _profile: profile };
+        let mut browser = Self { driver, session: String::new(), process, _profile: profile };
         let session = browser.command("POST", "/session", &wanted);
         session["sessionId"].as_str().expect("a session").clone_into(&mut browser.session);
         browser
+    }
+
+    /// As if this process were no more; the process group that must end then.
+    pub(crate) fn abandon(&mut self) -> u32 {
+        self.process.hang_up();
+        self.process.id()
     }
 
     fn command(&self, method: &'static str, path: &str, body: &Value) -> Value {

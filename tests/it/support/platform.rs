@@ -36,7 +36,8 @@ impl Platform {
         Self::start_at(IN_THE_PAST, &[])
     }
 
-    fn start_at(offset_seconds: i64, variables: &[(&str, &str)]) -> Self {
+    /// With a sandbox whose clock is so much off.
+    pub(crate) fn start_at(offset_seconds: i64, variables: &[(&str, &str)]) -> Self {
         let stripe = sandbox(offset_seconds);
         let url = stripe.url();
         let usual = [

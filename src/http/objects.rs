@@ -153,7 +153,7 @@ async fn one(
 }
 
 pub(super) fn history(kind: Kind) -> Route {
-    let told = move |request: HttpRequest, _: Reader, id: Path<String>, handles: Data<Handles>| async move {
+    let told = move |request, _: Reader, id: Path<String>, handles: Data<Handles>| async move {
         history_of(&request, &handles, kind, &id).await
     };
     to(told)

@@ -153,8 +153,7 @@ async fn one(
 }
 
 pub(super) fn history(kind: Kind) -> Route {
-    type Asked = (HttpRequest, Path<String>, Data<Handles>);
-    let told = move |_: Reader, (request, id, handles): Asked| async move {
+    let told = move |request, _: Reader, id: Path<String>, handles: Data<Handles>| async move {
         history_of(&request, &handles, kind, &id).await
     };
     to(told)

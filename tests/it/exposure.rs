@@ -126,6 +126,37 @@ fn what_comes_from_outside_forges_no_line_of_the_log() {
 }
 
 #[test]
+fn what_was_forged_is_taken_out_by_an_export_and_an_import() {
+    let place = Place::new();
+    let server = place.serve();
+    let status = |server: &Server| server.read("/v1/payouts")["data"][0]["status"].clone();
+    assert_eq!(server.deliver(&payout("po_1")).status, 200);
+    let genuine = status(&server);
+    assert_ne!(genuine, "paid");
+    let mut forged: Value = serde_json::from_slice(&payout("po_1")).unwrap();
+    forged["id"] = "evt_forged".into();
+    forged["type"] = "payout.paid".into();
+    forged["created"] = (forged["created"].as_u64().unwrap() + 1).into();
+    forged["data"]["object"]["status"] = "paid".into();
+    let replay = json!({ "events": [forged], "reason": "mine" }).to_string();
+    let answer = Request::post("/v1/replays", replay).token(OPERATOR).send(server.address);
+    assert_eq!(answer.status, 200);
+    assert_eq!(status(&server), "paid");
+    server.stop();
+
+    place.run(&["export", "events.jsonl"]).expect(0);
+    let lines = fs::read_to_string(place.path("events.jsonl")).unwrap();
+    let left: Vec<&str> =
+        lines.lines().filter(|line| !line.contains("\"source\":\"replay:")).collect();
+    place.write("left.jsonl", left.join("\n"));
+    fs::rename(place.store(), place.path("old")).unwrap();
+    place.run(&["import", "left.jsonl"]).expect(0);
+    let server = place.serve();
+    assert_eq!(status(&server), genuine);
+    assert_eq!(server.events().len(), 1);
+}
+
+#[test]
 fn a_raw_body_is_kept_by_no_cache_and_taken_for_nothing_else() {
     let place = Place::new();
     let server = place.serve();

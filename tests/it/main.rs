@@ -54,6 +54,8 @@ mod backfill_cli;
 mod backfill_sandbox;
 /// Backfills of which a part goes wrong.
 mod backfill_troubles;
+/// Bad inputs by the hundred: headers, bodies, queries, paths, tokens.
+mod bad_inputs;
 /// The sample page in a real browser: Connect, onboarding, and what changes without a reload.
 mod browser;
 /// The change feed: polled, waited for, streamed.
@@ -124,6 +126,8 @@ mod serve;
 mod stores;
 /// Calls to Stripe: what is sent, what is sent again, what is known afterwards.
 mod stripe_client;
+/// What bursar is made of: licences, sources and versions of its dependencies.
+mod supply;
 /// The architecture: which module may name which, and what the documents name.
 mod tidy;
 /// The commands around the store, and the small ones.

@@ -227,7 +227,7 @@ fn no_line_of_code_is_too_long() {
 /// The README and everything in `docs/`.
 fn documents() -> Vec<Source> {
     let mut documents = files("docs", "md");
-    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"] {
         let path = root().join(name);
         documents.extend(path.exists().then(|| file(&path)));
     }
@@ -273,7 +273,7 @@ fn paths_in(document: &Source) -> Vec<String> {
             paths.push(folder.join(target).to_str().expect("UTF-8").to_owned());
         }
     }
-    let folders = ["src/", "tests/", "fixtures/", "docs/", "scripts/", "benches/", ".ci/"];
+    let folders = ["src/", "tests/", "fixtures/", "docs/", "scripts/", "benches/", "fuzz/", ".ci/"];
     for quoted in document.text.split('`').skip(1).step_by(2) {
         let is_path = folders.iter().any(|folder| quoted.starts_with(folder));
         let is_whole = !quoted.contains(|c: char| c.is_whitespace() || "*<{$".contains(c));

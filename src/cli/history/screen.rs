@@ -53,7 +53,9 @@ pub(super) fn show(name: &str, object: &Value, entries: &[Value], width: u16) ->
     let mode = if object.get("livemode") == Some(&Value::Bool(true)) { "live" } else { "test" };
     let head = head(object, width);
     let history = history(entries, width);
-    format!("{name}, {mode} mode\n{head}\n\n{history}\n")
+    let text = format!("{name}, {mode} mode\n{head}\n\n{history}\n");
+    // Names of fields come from outside as well as values do.
+    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
 }
 
 fn head(object: &Value, width: u16) -> String {

@@ -56,6 +56,18 @@ fn entries() -> Vec<Value> {
 }
 
 #[test]
+fn no_name_of_a_field_steers_the_terminal() {
+    let entry = json!({
+        "event_id": "evt_1", "type": "account.updated", "created": 1, "step": "advance",
+        "changes": { "capabilities": [{}, { "x\u{1b}[2J\u{7}": "active" }] },
+    });
+    let shown = show("acct_1\r", &account(), &[entry], 100);
+    let odd = shown.chars().find(|c| c.is_control() && *c != '\n');
+    assert_eq!(odd, None, "{shown}");
+    assert!(shown.contains("active"), "{shown}");
+}
+
+#[test]
 fn the_table_fits_the_screen_whatever_its_width() {
     for width in WIDTHS {
         let text = show("account acct_1TQx8RGh4NwJ6pLd", &account(), &entries(), width);

@@ -48,7 +48,12 @@ impl Asked {
         let fetching = handles.fetching()?;
         let livemode = query.livemode(fetching.livemode)?;
         fetching.check_mode(livemode)?;
-        let key = ObjectKey::new(livemode, kind, query.text("account").as_deref(), &id);
+        let owner = query.owner()?;
+        if owner.as_deref().is_some_and(|owner| !owner.bytes().all(|b| b.is_ascii_graphic())) {
+            let message = "`account` must be an id of Stripe's, such as acct_1";
+            return Err(ApiError::InvalidParameter(message.to_owned()));
+        }
+        let key = ObjectKey::new(livemode, kind, owner.as_deref(), &id);
         let reason = operate::reason(&request, payload, handles).await?;
         let receipt = fetching.refetcher.refetch(&key).await?;
         tracing::info!(by, reason, event.id = %receipt.id, "fetched an object for an operator");

@@ -56,12 +56,16 @@ fn replay() -> Value {
     let replay = order(
         "Events, or ids of stored ones; not both.",
         vec![
-            at_times("events", events),
-            at_times("event_ids", ids),
+            optional("events", events),
+            optional("event_ids", ids),
             at_times("reason", or_null(text("Why; for the log."))),
         ],
     );
-    with(replay, "oneOf", json!([{ "required": ["events"] }, { "required": ["event_ids"] }]))
+    let one = |this: &str, other: &str| {
+        let kinds = json!({ this: { "type": "array" }, other: { "type": "null" } });
+        json!({ "required": [this], "properties": kinds })
+    };
+    with(replay, "oneOf", json!([one("events", "event_ids"), one("event_ids", "events")]))
 }
 
 /// What is passed on in Stripe's own form.

@@ -37,8 +37,8 @@ pub(super) async fn changes(
     let query = Query::of(&request, &["after", "limit", "wait", "epoch", "livemode"])?;
     let after = query.number("after", 0..=u64::MAX)?;
     let wait = query.number("wait", 0..=LONGEST_WAIT)?.unwrap_or(0);
-    let feed = feed(&handles.store, &query, after).await?;
     let mut follower = Follower::new(&handles, &query, after.unwrap_or(0), query.limit()?)?;
+    let feed = feed(&handles.store, &query, after).await?;
     let page = follower.page(pin!(sleep(Duration::from_secs(wait)))).await?;
     let answer = view::change_list(&page, &feed.epoch, follower.livemode);
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(answer))
@@ -52,6 +52,7 @@ pub(super) async fn stream(
     let query = Query::of(&request, &["after", "epoch", "livemode"])?;
     let after = query.number("after", 0..=u64::MAX)?;
     let after = last_event_id(&request)?.or(after);
+    query.livemode(handles.livemode)?;
     let feed = feed(&handles.store, &query, after).await?;
     let after = after.unwrap_or(feed.newest);
     let follower = Follower::new(&handles, &query, after, STREAM_PAGE)?;

@@ -64,6 +64,8 @@ pub struct Parameter {
 #[derive(Clone, Copy)]
 pub enum Shape {
     Text,
+    /// A text that is not empty.
+    Id,
     /// Printable ASCII of so many characters at most.
     Key(usize),
     Boolean,

@@ -236,6 +236,12 @@ fn of_refetch(error: &RefetchError) -> Code {
     match error {
         RefetchError::Call(CallError::Refused { status: 404, .. })
         | RefetchError::Deleted { .. } => Code::NotFound,
+        // The key is fine; the account is not the platform's.
+        RefetchError::Call(CallError::Refused { status: 403, error, .. })
+            if error.code.as_deref() == Some("account_invalid") =>
+        {
+            Code::NotFound
+        }
         RefetchError::Call(CallError::Refused { .. } | CallError::NotDone { retry: false, .. }) => {
             Code::StripeRefused
         }

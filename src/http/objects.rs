@@ -216,7 +216,7 @@ pub(super) fn names_owner<'a>(
 
 fn key(query: &Query, handles: &Handles, kind: Kind, id: &str) -> Result<ObjectKey, ApiError> {
     let livemode = query.livemode(handles.livemode)?;
-    Ok(ObjectKey::new(livemode, kind, query.text("account").as_deref(), id))
+    Ok(ObjectKey::new(livemode, kind, query.owner()?.as_deref(), id))
 }
 
 fn unknown(key: &ObjectKey) -> ApiError {

@@ -1,4 +1,4 @@
-//! The API's description, in the form of OpenAPI 3.1, made from the table of endpoints and of schemas.
+//! The API's description, OpenAPI 3.1, made from the table of endpoints and from schemas.
 //!
 //! It depends on nothing but the program: every bursar of a version describes itself alike.
 
@@ -19,11 +19,11 @@ use crate::http::table::TABLE;
 static DOCUMENT: LazyLock<Value> = LazyLock::new(describe);
 
 const ABOUT: &str = "bursar receives Stripe Connect's webhooks and keeps the one true status of \
-    every connected account, top-up, transfer and payout.\n\nFields may be added to any answer, and \
-    words to any list of words but statuses; take what you do not know as it comes. Amounts are \
-    integers in minor units; `created` and other times of Stripe's are Unix seconds, all else is \
-    RFC 3339 in UTC. Problems are `application/problem+json` (RFC 9457): go by `code`, show \
-    `detail`. A parameter that an endpoint does not take is refused.";
+     every connected account, top-up, transfer and payout.\n\nFields may be added to any answer, \
+     and words to any list of words but statuses; take what you do not know as it comes. Amounts \
+     are integers in minor units; `created` and other times of Stripe's are Unix seconds, all else \
+     is RFC 3339 in UTC. Problems are `application/problem+json` (RFC 9457): go by `code`, show \
+     `detail`. A parameter that an endpoint does not take is refused.";
 
 /// The document.
 pub fn described() -> &'static Value {
@@ -132,8 +132,9 @@ fn parameter(parameter: &Parameter) -> Value {
 pub(super) fn of_shape(shape: Shape) -> Value {
     match shape {
         Shape::Text => json!({ "type": "string" }),
+        Shape::Id => json!({ "type": "string", "minLength": 1 }),
         Shape::Key(longest) => {
-            json!({ "type": "string", "minLength": 1, "maxLength": longest, "pattern": "^[!-~]+$" })
+            json!({ "type": "string", "maxLength": longest, "pattern": "^[!-~]([ -~]*[!-~])?$" })
         }
         Shape::Boolean => json!({ "type": "boolean" }),
         Shape::Time => json!({ "type": "string", "format": "date-time" }),
@@ -166,6 +167,7 @@ fn responses(endpoint: &Endpoint) -> Value {
                 json!({ name: { "description": about, "schema": { "type": "string" } } })
             }),
             "content": { kind: { "schema": schema } },
+            "links": links(endpoint),
         });
         responses.insert(status.to_string(), described);
         if matches!(answer, Answer::Tagged(..)) {
@@ -177,6 +179,20 @@ fn responses(endpoint: &Endpoint) -> Value {
         responses.insert(status.to_string(), problem(&codes));
     }
     Value::Object(responses)
+}
+
+/// From a page of a list to what can be asked of its items.
+fn links(endpoint: &Endpoint) -> Value {
+    let is_list = endpoint.parameters_in(Place::Query).any(|parameter| parameter.name == "cursor");
+    let below = format!("{}/{{id}}", endpoint.path);
+    let all = TABLE.iter().flat_map(|group| group.endpoints);
+    let links = all.filter(|other| is_list && other.path.starts_with(&below)).map(|other| {
+        let id = operation_id(other);
+        let link =
+            json!({ "operationId": id, "parameters": { "id": "$response.body#/data/0/id" } });
+        (id, link)
+    });
+    Value::Object(links.collect())
 }
 
 /// The problems of an endpoint, by the status that they come with.

@@ -56,6 +56,12 @@ impl Query {
         Ok(self.boolean("livemode")?.unwrap_or(default))
     }
 
+    /// The connected account that something belongs to.
+    pub fn owner(&self) -> Result<Option<String>, ApiError> {
+        let named = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        self.parsed("account", named, "the id of an account; leave it out to mean the platform")
+    }
+
     /// One of these words.
     pub fn word(&self, name: &str, words: &[&str]) -> Result<Option<String>, ApiError> {
         let known = |text: &str| words.contains(&text).then(|| text.to_owned());

@@ -54,7 +54,11 @@ impl Asked {
         let fetching = handles.fetching()?;
         let livemode = query.livemode(fetching.livemode)?;
         fetching.check_mode(livemode)?;
-        let account = query.text("account");
+        let account = query.owner()?;
+        if account.as_deref().is_some_and(|owner| !owner.bytes().all(|b| b.is_ascii_graphic())) {
+            let message = "`account` must be an id of Stripe's, such as acct_1";
+            return Err(ApiError::InvalidParameter(message.to_owned()));
+        }
         let key = ObjectKey::new(livemode, kind, account.as_deref(), &id);
         let reason = operate::reason(&request, payload, handles).await?;
         let account = account.as_deref().map(shortened);

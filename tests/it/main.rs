@@ -120,6 +120,8 @@ mod sandbox;
 mod sandbox_clients;
 /// Every story of `fixtures/scenarios` and every event of `fixtures/events`.
 mod scenarios;
+/// Requests made of the description of the API, and answers held against it.
+mod schemathesis;
 /// `bursar serve`: settings, refusals, signals, restarts.
 mod serve;
 /// Stores that earlier versions wrote.

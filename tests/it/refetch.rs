@@ -205,7 +205,7 @@ fn what_cannot_be_fetched_says_why() {
     for (case, reply, status, code) in [
         ("unknown there", refusal(404, "resource_missing", "id"), 404, "not_found"),
         ("deleted", Reply::json(200, &deleted), 404, "not_found"),
-        ("not ours", refusal(403, "account_invalid", ""), 502, "stripe_refused"),
+        ("not ours", refusal(403, "account_invalid", ""), 404, "not_found"),
         ("out of order", Reply::HangUp, 503, "stripe_unavailable"),
         ("busy", refusal(429, "rate_limit", ""), 503, "stripe_unavailable"),
         ("another object", Reply::json(200, &other), 503, "stripe_unavailable"),

@@ -203,6 +203,16 @@ fn what_belongs_in_one_place_stands_nowhere_else() {
 }
 
 #[test]
+fn what_is_served_stands_in_the_table_of_endpoints() {
+    for source in sources().iter().filter(|source| source.module() == "http") {
+        let routes = ["web::resource", "web::scope", ".service("];
+        let found = routes.into_iter().find(|word| source.code().contains(word));
+        let is_table = source.path == "src/http/endpoint.rs";
+        assert!(is_table || found.is_none(), "{}: {found:?} belongs in the table", source.path);
+    }
+}
+
+#[test]
 fn no_file_grows_beyond_the_longest() {
     let mut longest = 0;
     for source in sources().iter().filter(|source| !source.is_test()) {

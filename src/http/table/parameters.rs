@@ -27,7 +27,7 @@ pub(super) const CURSOR: Parameter =
     Parameter::new("cursor", Shape::Text, "The `next_cursor` of the page before, as it came.");
 pub(super) const OWNER: Parameter = Parameter::new(
     "account",
-    Shape::Text,
+    Shape::Id,
     "The connected account that it belongs to; without it the platform's own is meant.",
 );
 

@@ -55,9 +55,13 @@ fn replay() -> Value {
     let ids = list("Ids of events that are stored.", json!({ "type": "string" }));
     let replay = order(
         "Events, or ids of stored ones; not both.",
-        vec![at_times("events", events), at_times("event_ids", ids), reason()],
+        vec![optional("events", events), optional("event_ids", ids), reason()],
     );
-    with(replay, "oneOf", json!([{ "required": ["events"] }, { "required": ["event_ids"] }]))
+    let one = |this: &str, other: &str| {
+        let kinds = json!({ this: { "type": "array" }, other: { "type": "null" } });
+        json!({ "required": [this], "properties": kinds })
+    };
+    with(replay, "oneOf", json!([one("events", "event_ids"), one("event_ids", "events")]))
 }
 
 /// What is passed on in Stripe's own form.

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::clock;
 use crate::http::auth::Operator;
+use crate::http::body::Body;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
 use crate::http::{Handles, body, view};
@@ -115,7 +116,7 @@ pub(super) async fn reason(
     payload: Payload,
     handles: &Handles,
 ) -> Result<String, ApiError> {
-    let body = body::take(request, payload, &handles.reason_bounds(), &handles.body_room).await?;
+    let body = reason_body(request, payload, handles).await?;
     let because = match body.trim_ascii() {
         [] => Because::default(),
         body => json_object(body).map_err(|why| {
@@ -125,6 +126,15 @@ pub(super) async fn reason(
         })?,
     };
     Ok(because.reason.unwrap_or_else(|| NO_REASON.to_owned()))
+}
+
+/// The body of what an operator does, in which little more than a reason has room.
+pub(super) async fn reason_body<'h>(
+    request: &HttpRequest,
+    payload: Payload,
+    handles: &'h Handles,
+) -> Result<Body<'h>, ApiError> {
+    body::take(request, payload, &handles.reason_bounds(), &handles.body_room).await
 }
 
 fn json_object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {

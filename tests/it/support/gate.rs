@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Every commit passes here.
 pub(crate) struct Gate {
     open: watch::Sender<bool>,
+    /// Whether who began an operation is told so.
+    tells: watch::Sender<bool>,
     /// What the next commits answer instead of being made.
     failures: Mutex<Vec<StoreError>>,
     /// What the store says of its health, when it is not its own word.
@@ -33,6 +35,7 @@ impl Gate {
     pub(crate) fn new() -> Self {
         Self {
             open: watch::Sender::new(true),
+            tells: watch::Sender::new(true),
             failures: Mutex::default(),
             illness: Mutex::default(),
             came: Mutex::default(),
@@ -47,6 +50,11 @@ impl Gate {
 
     pub(crate) fn open(&self) {
         self.open.send_replace(true);
+    }
+
+    /// Whether who begins an operation is told that it is recorded, or waits for that.
+    pub(crate) fn tell(&self, tells: bool) {
+        self.tells.send_replace(tells);
     }
 
     /// Lets the next commit fail.
@@ -65,6 +73,11 @@ impl Gate {
         let came = self.came.lock().unwrap();
         let waited = self.comes.wait_timeout_while(came, PATIENCE, |came| *came < commits);
         assert!(!waited.unwrap().1.timed_out(), "{commits} commits never came");
+    }
+
+    /// How many commits have come to the gate since the start.
+    pub(crate) fn came(&self) -> usize {
+        *self.came.lock().unwrap()
     }
 
     async fn pass(&self) -> Result<(), StoreError> {
@@ -153,7 +166,9 @@ impl Store for Gated {
 
     async fn begin(&self, operation: Operation) -> Result<Begun, StoreError> {
         self.gate.pass().await?;
-        self.store.begin(operation).await
+        let begun = self.store.begin(operation).await;
+        self.gate.tells.subscribe().wait_for(|tells| *tells).await.ok();
+        begun
     }
 
     async fn advance(&self, operation: Operation, version: u64) -> Result<Advanced, StoreError> {

@@ -16,6 +16,7 @@ pub mod stripe;
 pub mod clock;
 pub mod config;
 pub mod current;
+pub mod meters;
 pub mod secret;
 pub mod telemetry;
 pub mod token;

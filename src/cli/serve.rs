@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::{Capacity, Outbound, Parts, Patience, run as run_app};
+use crate::app::{Capacity, Outbound, Parts, Patience, Vigilance, run as run_app};
 use crate::cli::meter::Meter;
 use crate::cli::serve::reload::{Reloader, Reloads, WebhookSecrets, WhoIsLetIn};
 use crate::cli::settings::{All, SettingFlags};
@@ -98,6 +98,7 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
     let livemode = checker.livemode();
     let capacity = capacity(&mut checker);
     let (stripe, backfill_every) = (checker.stripe(), checker.backfill_every());
+    let silence_hours = checker.silence_hours();
     let (region, onboarding) = (checker.region(), checker.onboarding());
     let log = checker.log();
     let address_out = checker.optional("address_out").map(PathBuf::from);
@@ -135,6 +136,8 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
         Some((stripe, backfill_every)) => Some(outbound(stripe, backfill_every, region, livemode)?),
         None => None,
     };
+    let Some(silence_hours) = silence_hours else { return Err(Failure::Said) };
+    let vigilance = Vigilance { silence_hours, ..Vigilance::default() };
     let (limits, patience) = (Limits::default(), Patience::default());
     let parts = Parts {
         verifier: verifier.into(),
@@ -145,6 +148,7 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
         capacity,
         limits,
         patience,
+        vigilance,
         outbound,
         onboarding,
     };

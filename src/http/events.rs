@@ -79,7 +79,9 @@ pub(super) async fn summary(
 ) -> Result<HttpResponse, ApiError> {
     let livemode = Query::of(&request, &["livemode"])?.livemode(handles.livemode)?;
     let summary = handles.store.summary(livemode).await?;
-    respond(&request, &view::summary(&summary, &handles.receiver.secrets(), livemode))
+    let warnings = handles.warnings().await?;
+    let secrets = handles.receiver.secrets();
+    respond(&request, &view::summary(&summary, &secrets, livemode, &warnings))
 }
 
 fn unknown(id: Path<String>) -> ApiError {

@@ -4,10 +4,12 @@
 //! [`CommitError::Overloaded`]; Stripe delivers again. Memory never grows with the backlog.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::meters::Commits;
 use crate::store::{Incoming, Receipt, SharedStore, StoreError};
 
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +45,14 @@ pub struct Committer {
     queue: mpsc::Sender<Waiting>,
     bytes: Arc<Semaphore>,
     limits: Limits,
+    meter: Arc<Commits>,
+}
+
+/// What waits to be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    pub requests: usize,
+    pub bytes: usize,
 }
 
 /// A request in the queue.
@@ -74,9 +84,26 @@ impl Committer {
     pub fn start(store: SharedStore, limits: Limits) -> (Self, JoinHandle<()>, Failure) {
         let (queue, waiting) = mpsc::channel(limits.waiting);
         let (failed, failure) = watch::channel(None);
-        let task = tokio::spawn(run(store, waiting, limits.batch, failed));
+        let meter = Arc::new(Commits::default());
+        let task = tokio::spawn(run(store, waiting, (limits.batch, Arc::clone(&meter)), failed));
         let bytes = Arc::new(Semaphore::new(limits.waiting_bytes));
-        (Self { queue, bytes, limits }, task, failure)
+        (Self { queue, bytes, limits, meter }, task, failure)
+    }
+
+    pub fn meter(&self) -> &Commits {
+        &self.meter
+    }
+
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// What waits now.
+    pub fn queue(&self) -> Queue {
+        Queue {
+            requests: self.queue.max_capacity() - self.queue.capacity(),
+            bytes: self.limits.waiting_bytes - self.bytes.available_permits(),
+        }
     }
 
     /// Stores and applies events; all of them or none. Returns once that is durable.
@@ -100,7 +127,7 @@ impl Committer {
 async fn run(
     store: SharedStore,
     mut queue: mpsc::Receiver<Waiting>,
-    batch: usize,
+    (batch, meter): (usize, Arc<Commits>),
     failed: watch::Sender<Option<StoreError>>,
 ) {
     let mut gathered = Vec::with_capacity(batch);
@@ -111,7 +138,9 @@ async fn run(
             askers.push((waiting.events.len(), waiting.asker));
             events.extend(waiting.events);
         }
+        let (count, begun) = (events.len(), Instant::now());
         let result = store.commit(events).await;
+        meter.done(count, begun.elapsed(), result.is_ok());
         if let Err(
             error @ (StoreError::SyncFailed(_)
             | StoreError::ViewsFailed(_)

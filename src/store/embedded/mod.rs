@@ -29,7 +29,7 @@ use crate::store::record::PackedBody;
 use crate::store::stored::{stored_record, stored_report};
 use crate::store::views::Views;
 use crate::store::{
-    Advanced, AuditFilter, Begun, ChangePage, EventFilter, EventRecord, Feed, Incoming, Object,
+    Advanced, AuditFilter, Begun, ChangePage, EventFilter, EventRecord, Feed, Figures, Incoming, Object,
     ObjectFilter, OperationFilter, OperationName, Page, Receipt, Rules, Slice, Store, StoreError,
     Summary,
 };
@@ -108,6 +108,20 @@ impl Inner {
             self.folder.note_views_damaged();
         }
         result
+    }
+
+    fn figures(&self) -> Result<Figures, StoreError> {
+        let (journal_files, journal_bytes) = self.journal.extent();
+        // In this order, so that no more is written than there is.
+        let records_written = self.views.written()?;
+        Ok(Figures {
+            journal_bytes,
+            journal_files,
+            records: *self.newest.borrow(),
+            records_written,
+            unwritten_bytes: self.views.unwritten_bytes() as u64,
+            free_bytes: self.folder.free_bytes(),
+        })
     }
 
     fn body(&self, livemode: bool, id: &str) -> Result<Option<Vec<u8>>, StoreError> {
@@ -233,6 +247,10 @@ impl Store for Embedded {
 
     async fn summary(&self, livemode: bool) -> Result<Summary, StoreError> {
         self.inner.noting_damage(self.inner.views.summary(livemode))
+    }
+
+    async fn figures(&self) -> Result<Figures, StoreError> {
+        blocking(&self.inner, Inner::figures).await
     }
 
     async fn scan(

@@ -11,7 +11,7 @@ use bursar::domain::id::{Kind, ObjectKey};
 use bursar::domain::operation::Operation;
 use bursar::store::embedded::Embedded;
 use bursar::store::{
-    Advanced, AuditFilter, Begun, ChangePage, EventFilter, EventRecord, Feed, Incoming, Object,
+    Advanced, AuditFilter, Begun, ChangePage, EventFilter, EventRecord, Feed, Figures, Incoming, Object,
     ObjectFilter, OperationFilter, OperationName, Page, Receipt, Slice, Store, StoreError, Summary,
 };
 use tokio::sync::watch;
@@ -170,6 +170,10 @@ impl Store for Gated {
 
     async fn summary(&self, livemode: bool) -> Result<Summary, StoreError> {
         self.store.summary(livemode).await
+    }
+
+    async fn figures(&self) -> Result<Figures, StoreError> {
+        self.store.figures().await
     }
 
     async fn scan(

@@ -9,6 +9,7 @@ use crate::domain::operation::OperationState;
 use crate::domain::payout::PayoutStatus;
 use crate::domain::topup::TopupStatus;
 use crate::domain::transfer::TransferStatus;
+use crate::domain::warning;
 use crate::http::openapi::schema::{
     Field, at_times, boolean, field, integer, list, map, object, of, or_null, page, text, time,
     words,
@@ -126,6 +127,29 @@ fn secret() -> Value {
     )
 }
 
+fn heard() -> Value {
+    object(
+        "Deliveries of one sort.",
+        vec![
+            field("count", integer("How many.")),
+            field("first", or_null(time("When the first came."))),
+            field("last", or_null(time("When the last came."))),
+        ],
+    )
+}
+
+fn warning() -> Value {
+    object(
+        "A warning; it is gone when it no longer holds.",
+        vec![
+            field("code", words("For programs.", warning::Code::ALL.map(warning::Code::word))),
+            field("source", or_null(text("The source that it is about."))),
+            field("message", text("What is wrong, and what helps; for people.")),
+            field("since", time("Since when it holds.")),
+        ],
+    )
+}
+
 fn summary() -> Value {
     let states = OperationState::ALL.map(OperationState::word);
     object(
@@ -141,6 +165,11 @@ fn summary() -> Value {
             field("conflicts", integer("Reports that no legal move explains.")),
             field("sources", map("When each was last heard.", time("When."))),
             field("secrets", list("The webhook secrets, in their order.", secret())),
+            field("deliveries", object(
+                "What Stripe delivered, and what it was about.",
+                vec![field("platform", heard()), field("connect", heard())],
+            )),
+            field("warnings", list("What an operator should look at now.", warning())),
             field("oldest_parked", or_null(time("Since when the oldest parked event waits."))),
         ],
     )

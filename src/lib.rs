@@ -20,6 +20,7 @@ pub mod meters;
 pub mod secret;
 pub mod telemetry;
 pub mod token;
+pub mod trust;
 
 pub mod app;
 pub mod cli;

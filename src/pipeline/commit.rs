@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use crate::meters::Commits;
 use crate::store::{Incoming, Receipt, SharedStore, StoreError};
@@ -63,6 +65,7 @@ struct Waiting {
 
 /// Who waits for an answer, and the room its events take meanwhile.
 struct Asker {
+    span: Span,
     answer: oneshot::Sender<Result<Vec<Receipt>, StoreError>>,
     room: OwnedSemaphorePermit,
 }
@@ -115,12 +118,14 @@ impl Committer {
             .try_acquire_many_owned(size)
             .map_err(|_| CommitError::Overloaded)?;
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { events, asker: Asker { answer, room } };
+        let span = tracing::debug_span!("commit", events = events.len(), batch = Empty);
+        let asker = Asker { span: span.clone(), answer, room };
+        let waiting = Waiting { events, asker };
         self.queue.try_send(waiting).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => CommitError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => CommitError::Stopping,
         })?;
-        Ok(answered.await.map_err(|_| CommitError::Stopping)??)
+        Ok(answered.instrument(span).await.map_err(|_| CommitError::Stopping)??)
     }
 }
 
@@ -131,6 +136,7 @@ async fn run(
     failed: watch::Sender<Option<StoreError>>,
 ) {
     let mut gathered = Vec::with_capacity(batch);
+    let mut number: u64 = 0;
     while queue.recv_many(&mut gathered, batch).await > 0 {
         let mut events = Vec::with_capacity(gathered.len());
         let mut askers = Vec::with_capacity(gathered.len());
@@ -138,9 +144,20 @@ async fn run(
             askers.push((waiting.events.len(), waiting.asker));
             events.extend(waiting.events);
         }
+        number += 1;
         let (count, begun) = (events.len(), Instant::now());
-        let result = store.commit(events).await;
-        meter.done(count, begun.elapsed(), result.is_ok());
+        let span = tracing::debug_span!("batch", number, events = count, error = Empty);
+        for (_, asker) in &askers {
+            asker.span.record("batch", number);
+            span.follows_from(&asker.span);
+        }
+        let result = store.commit(events).instrument(span.clone()).await;
+        let took = begun.elapsed();
+        meter.done(count, took, result.is_ok());
+        if result.is_err() {
+            span.record("error", "not_stored");
+        }
+        span.in_scope(|| tracing::debug!(microseconds = took.as_micros(), "committed"));
         if let Err(
             error @ (StoreError::SyncFailed(_)
             | StoreError::ViewsFailed(_)

@@ -1,5 +1,8 @@
 //! A delivery of Stripe's: is it genuine, what does it say, and is it safely stored?
 
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
+
 use crate::current::Current;
 use crate::domain::event::{Event, Outcome, Reading};
 use crate::domain::time::Timestamp;
@@ -67,6 +70,34 @@ impl Receiver {
         body: &[u8],
         now: Timestamp,
     ) -> Result<Receipt, ReceiveError> {
+        let span = tracing::debug_span!(
+            "delivery",
+            event.id = Empty,
+            event.type = Empty,
+            object.id = Empty,
+            account.id = Empty,
+            source = Empty,
+            outcome = Empty,
+            error = Empty,
+        );
+        let received = self.receive_within(&span, signature, body, now);
+        let result = received.instrument(span.clone()).await;
+        match &result {
+            Ok(receipt) => span.record("outcome", receipt.outcome.word()),
+            Err(ReceiveError::Signature(_)) => span.record("error", "signature"),
+            Err(ReceiveError::NotAnEvent(_)) => span.record("error", "not_an_event"),
+            Err(ReceiveError::Commit(_)) => span.record("error", "not_stored"),
+        };
+        result
+    }
+
+    async fn receive_within(
+        &self,
+        span: &Span,
+        signature: &[u8],
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<Receipt, ReceiveError> {
         let (verifier, seconds) = (self.verifier.get(), now.signed_seconds());
         let verified = verifier.verify(signature, body, seconds);
         self.note_skew(signature, &verified, seconds);
@@ -74,6 +105,11 @@ impl Receiver {
         let event = wire::read(body, now)?;
         let (id, event_type) = (event.id.clone(), event.event_type.clone());
         let object_id = event.object_id.clone();
+        span.record("source", source);
+        span.record("event.id", &*id);
+        span.record("event.type", &*event_type);
+        span.record("object.id", object_id.as_deref());
+        span.record("account.id", event.account.as_deref());
         let parked = match &event.reading {
             Reading::Parked { reason } => Some(reason.clone()),
             Reading::Report { .. } | Reading::Ignored => None,

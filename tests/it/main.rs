@@ -128,6 +128,8 @@ mod stores;
 mod stripe_client;
 /// The architecture: which module may name which, and what the documents name.
 mod tidy;
+/// Spans: in the log, and as a collector gets them.
+mod tracing;
 /// The commands around the store, and the small ones.
 mod upkeep_cli;
 /// What is warned of, and where that is told.

@@ -50,6 +50,7 @@ impl Wanted {
         checker.backfill_every();
         checker.region();
         checker.onboarding();
+        checker.otlp_endpoint();
         checker.log();
         match checker.finish() {
             Ok(()) => findings.good("settings", format!("all {} can be used", SETTINGS.len())),

@@ -170,7 +170,9 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     let inner = Arc::clone(inner);
-    let work = move || inner.noting_damage(work(&inner));
+    // What is logged there belongs to whoever asked.
+    let span = tracing::Span::current();
+    let work = move || span.in_scope(|| inner.noting_damage(work(&inner)));
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use crate::meters::Calls;
 use crate::stripe::client::{Answer, Call, CallError, Stripe};
@@ -24,13 +26,31 @@ impl Metered {
 impl Stripe for Metered {
     async fn call(&self, call: &Call) -> Result<Answer, CallError> {
         let begun = Instant::now();
-        let result = self.stripe.call(call).await;
+        let span = tracing::debug_span!(
+            "stripe.call",
+            method = ?call.method,
+            path = %call.path,
+            account.id = call.account,
+            outcome = Empty,
+            request.id = Empty,
+            error = Empty,
+        );
+        let result = self.stripe.call(call).instrument(span.clone()).await;
         let outcome = match &result {
             Ok(_) => "done",
             Err(CallError::Refused { .. }) => "refused",
             Err(CallError::NotDone { .. }) => "not_done",
             Err(CallError::Unknown { .. }) => "unknown",
         };
+        span.record("outcome", outcome);
+        let request_id = match &result {
+            Ok(answer) => answer.request_id.as_deref(),
+            Err(error) => {
+                span.record("error", outcome);
+                error.request_id()
+            }
+        };
+        span.record("request.id", request_id);
         self.meter.ended(outcome, begun.elapsed());
         result
     }

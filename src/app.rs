@@ -1,6 +1,7 @@
 //! The service, put together: who calls owns the socket, the store and the stop signal.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Data;
@@ -9,11 +10,13 @@ use tokio::sync::{Semaphore, watch};
 use crate::clock;
 use crate::current::Current;
 use crate::domain::region::RegionRule;
+pub use crate::domain::warning::Limits as Vigilance;
 use crate::http::attempts::Attempts;
 use crate::http::auth::Refusals;
 pub use crate::http::openapi::described;
 pub use crate::http::{Capacity, Patience, SPARE_CONNECTIONS};
 use crate::http::{DRAIN_SECONDS, Fetching, Handles, server};
+use crate::meters::{Calls, Requests};
 use crate::pipeline::backfill::{Backfills, Works};
 use crate::pipeline::commit::{Committer, Limits};
 use crate::pipeline::operations::{Means, Operations, tell_of_abandoned};
@@ -22,8 +25,9 @@ use crate::pipeline::receive::Receiver;
 use crate::pipeline::refetch::Refetcher;
 use crate::pipeline::refetch::ambiguous::Watch;
 use crate::pipeline::replay::Replayer;
+use crate::pipeline::vigil::{self, Vigil};
 use crate::store::{SharedStore, StoreError};
-use crate::stripe::client::Access;
+use crate::stripe::client::{Access, Metered};
 use crate::stripe::outgoing::ReturnUrls;
 use crate::stripe::signature::Verifier;
 use crate::token::Tokens;
@@ -39,6 +43,8 @@ pub struct Parts {
     pub capacity: Capacity,
     pub limits: Limits,
     pub patience: Patience,
+    /// From when on something is worth a warning.
+    pub vigilance: Vigilance,
     pub outbound: Option<Outbound>,
     /// Where people go who come back from onboarding, unless a request says otherwise.
     pub onboarding: ReturnUrls,
@@ -51,6 +57,14 @@ pub struct Outbound {
     pub backfill_every: Duration,
     pub pace: Pace,
     pub region: RegionRule,
+}
+
+impl Outbound {
+    /// With all its calls counted.
+    fn metered(mut self, calls: &Arc<Calls>) -> Self {
+        self.access.stripe = Arc::new(Metered::new(self.access.stripe, Arc::clone(calls)));
+        self
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -70,15 +84,20 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
     let (committer, committing, mut failure) = Committer::start(store.clone(), parts.limits);
-    let key_livemode = parts.outbound.as_ref().map(|outbound| outbound.access.livemode);
+    let calls = Arc::new(Calls::default());
+    let outbound = parts.outbound.map(|outbound| outbound.metered(&calls));
+    let key_livemode = outbound.as_ref().map(|outbound| outbound.access.livemode);
     tell_of_abandoned(&store, key_livemode).await;
-    let operations =
-        parts.outbound.as_ref().map(|outbound| operations(outbound, &store, &committer));
-    let (fetching, background) = fetching(parts.outbound, &store, &committer);
+    let operations = outbound.as_ref().map(|outbound| operations(outbound, &store, &committer));
+    let (fetching, background) = fetching(outbound, &store, &committer);
+    let background = Box::pin(background);
     let handles = Data::new(Handles {
         receiver: Receiver::new(parts.verifier, committer.clone(), parts.livemode),
         replayer: Replayer::new(store.clone(), committer, parts.livemode),
         store: store.clone(),
+        requests: Requests::default(),
+        calls,
+        vigil: Vigil::new(parts.vigilance, parts.livemode),
         tokens: parts.tokens,
         attempts: Attempts::new(parts.auth_failures),
         refusals: Refusals::default(),
@@ -94,13 +113,14 @@ pub async fn run(
     });
     let driving = {
         let operations = operations.clone();
-        async move {
+        Box::pin(async move {
             match operations {
                 Some(operations) => operations.run().await,
                 None => std::future::pending().await,
             }
-        }
+        })
     };
+    let watching = Box::pin(watch_over(handles.clone()));
     let server = server(listener, handles.clone())?;
     let control = server.handle();
     let mut serving = tokio::spawn(server);
@@ -131,11 +151,22 @@ pub async fn run(
         // on with the rest.
         () = background => {}
         () = driving => {}
+        () = watching => {}
     }
     drop((handles, operations));
     committing.await.ok();
     store.close().await?;
     Ok(())
+}
+
+/// Looks for what is worth a warning, also when nobody asks; never ends.
+async fn watch_over(handles: Data<Handles>) {
+    loop {
+        if let Err(error) = handles.warnings().await {
+            tracing::warn!(%error, "what was heard cannot be looked at");
+        }
+        tokio::time::sleep(vigil::EVERY).await;
+    }
 }
 
 /// What changes something at Stripe.

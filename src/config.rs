@@ -7,6 +7,7 @@ mod credentials;
 mod entries;
 mod files;
 mod limits;
+mod observe;
 mod stripe;
 mod table;
 

@@ -16,9 +16,11 @@ pub mod stripe;
 pub mod clock;
 pub mod config;
 pub mod current;
+pub mod meters;
 pub mod secret;
 pub mod telemetry;
 pub mod token;
+pub mod trust;
 
 pub mod app;
 pub mod cli;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpResponse, HttpServer};
-use bursar::app::{Capacity, Parts, Patience, run};
+use bursar::app::{Capacity, Parts, Patience, Vigilance, run};
 use bursar::pipeline::commit::Limits;
 use bursar::pipeline::rules::StripeRules;
 use bursar::secret::Secret;
@@ -158,6 +158,7 @@ fn bursar(folder: &Path, log: &str) -> Result<(), Error> {
         livemode: false,
         capacity: CAPACITY,
         limits: Limits::default(),
+        vigilance: Vigilance::default(),
         patience: Patience::default(),
         outbound: None,
         onboarding: ReturnUrls::default(),

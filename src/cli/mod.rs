@@ -7,6 +7,7 @@
 pub mod backfill;
 pub mod completions;
 pub mod demo;
+pub mod doctor;
 pub mod export;
 pub mod healthcheck;
 pub mod history;
@@ -65,6 +66,7 @@ enum Command {
     Repair(repair::Arguments),
     Export(export::Arguments),
     Import(import::Arguments),
+    Doctor(doctor::Arguments),
     Token(token::Arguments),
     Healthcheck(healthcheck::Arguments),
     Completions(completions::Arguments),
@@ -80,6 +82,16 @@ pub enum Failure {
     Failed(String),
     /// Exit code 1; everything is said already.
     Said,
+}
+
+impl Failure {
+    /// What is to be said of it.
+    fn message(&self) -> &str {
+        match self {
+            Self::Usage(message) | Self::Failed(message) => message,
+            Self::Said => "",
+        }
+    }
 }
 
 impl From<Problems> for Failure {
@@ -108,6 +120,7 @@ pub fn main() -> ExitCode {
         Command::Repair(arguments) => repair::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::{Capacity, Outbound, Parts, Patience, run as run_app};
+use crate::app::{Capacity, Outbound, Parts, Patience, Vigilance, run as run_app};
 use crate::cli::meter::Meter;
 use crate::cli::serve::reload::{Reloader, Reloads, WebhookSecrets, WhoIsLetIn};
 use crate::cli::settings::{All, SettingFlags};
@@ -21,6 +21,7 @@ use crate::pipeline::pace::Pace;
 use crate::pipeline::rules::StripeRules;
 use crate::store::embedded::{Embedded, Options};
 use crate::stripe::client::{Access, Client, ClientSettings};
+use crate::telemetry::{self, Traces};
 
 /// Run the service
 #[derive(clap::Args)]
@@ -40,6 +41,8 @@ struct Start {
     parts: Parts,
     reload_every: Duration,
     warnings: Vec<String>,
+    /// What waits of them is sent when this is dropped.
+    traces: Option<Traces>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -72,6 +75,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             () = reloader.run() => Ok(()),
         }
     })?;
+    drop(start.traces);
     tracing::info!("stopped; everything acknowledged is stored");
     Ok(())
 }
@@ -98,8 +102,9 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
     let livemode = checker.livemode();
     let capacity = capacity(&mut checker);
     let (stripe, backfill_every) = (checker.stripe(), checker.backfill_every());
+    let silence_hours = checker.silence_hours();
     let (region, onboarding) = (checker.region(), checker.onboarding());
-    let log = checker.log();
+    let (log, otlp_endpoint) = (checker.log(), checker.otlp_endpoint());
     let address_out = checker.optional("address_out").map(PathBuf::from);
     let wrong_settings = checker.has_problems();
     let listener = bind.and_then(|bind| listen(bind, &mut checker));
@@ -128,13 +133,15 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
     let (Some(livemode), Some(capacity), Some((filter, json))) = (livemode, capacity, log) else {
         return Err(Failure::Said);
     };
-    crate::telemetry::start(&filter, json);
+    let traces = traces(&filter, json, otlp_endpoint.as_deref())?;
     let connections = open_files::connections(capacity.connections);
     let capacity = Capacity { connections, ..capacity };
     let outbound = match stripe.zip(backfill_every) {
         Some((stripe, backfill_every)) => Some(outbound(stripe, backfill_every, region, livemode)?),
         None => None,
     };
+    let Some(silence_hours) = silence_hours else { return Err(Failure::Said) };
+    let vigilance = Vigilance { silence_hours, ..Vigilance::default() };
     let (limits, patience) = (Limits::default(), Patience::default());
     let parts = Parts {
         verifier: verifier.into(),
@@ -145,10 +152,21 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
         capacity,
         limits,
         patience,
+        vigilance,
         outbound,
         onboarding,
     };
-    Ok(Start { listener, folder, address_out, parts, reload_every, warnings })
+    Ok(Start { listener, folder, address_out, parts, reload_every, warnings, traces })
+}
+
+/// Starts the log, and with an endpoint the sending of traces.
+fn traces(filter: &str, json: bool, endpoint: Option<&str>) -> Result<Option<Traces>, Failure> {
+    let Some(endpoint) = endpoint else {
+        telemetry::start(filter, json);
+        return Ok(None);
+    };
+    let started = telemetry::start_with_traces(filter, json, endpoint);
+    started.map(Some).map_err(|error| Failure::Failed(format!("traces cannot be sent: {error}")))
 }
 
 fn outbound(

@@ -116,6 +116,16 @@ pub const SETTINGS: &[Setting] = &[
         default: Some("1440"),
         help: "How often missed events are fetched from Stripe, 0 for never",
     },
+    Setting {
+        name: "silence_hours",
+        default: Some("72"),
+        help: "How long a source that spoke may be silent before that is warned of, 0 for ever",
+    },
+    Setting {
+        name: "otlp_endpoint",
+        default: None,
+        help: "Where a collector takes traces as OTLP over HTTP, such as http://127.0.0.1:4318",
+    },
     Setting { name: "log", default: Some("info"), help: "Tracing filter, e.g. info,bursar=debug" },
     Setting { name: "log_format", default: Some("text"), help: "text or json" },
 ];

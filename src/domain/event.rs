@@ -107,6 +107,11 @@ impl Outcome {
     }
 }
 
+/// Whether this is the source of deliveries: those have the names of webhook secrets, all but ours.
+pub fn is_of_deliveries(source: &str) -> bool {
+    !source.contains(':') && !matches!(source, "import" | "backfill" | "refetch" | "operation")
+}
+
 /// Where an event stands among those of its own second, before anything else is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {

@@ -30,6 +30,8 @@ pub mod audit;
 pub mod operation;
 pub mod region;
 
+pub mod warning;
+
 pub mod event;
 pub mod id;
 pub mod time;

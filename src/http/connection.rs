@@ -34,8 +34,9 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    pub(super) fn new(most: usize, patience: Patience) -> Self {
-        Self { open: Arc::default(), most, patience }
+    /// `open` tells how many there are.
+    pub(super) fn new(most: usize, patience: Patience, open: Arc<AtomicUsize>) -> Self {
+        Self { open, most, patience }
     }
 
     /// One beyond the most is taken too, so that it can be told.
@@ -307,7 +308,7 @@ mod tests {
     async fn whoever_does_not_wait_for_answers_lets_others_go_first() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let connection = Connections::new(1, Patience::default()).welcome(stream);
+        let connection = Connections::new(1, Patience::default(), Arc::default()).welcome(stream);
         let conduct = connection.conduct();
         let order = std::cell::RefCell::new(Vec::new());
         let pipelined = async {
@@ -329,7 +330,8 @@ mod tests {
         let (mut client, _) = listener.accept().unwrap();
         client.write_all(&vec![0; sent]).unwrap();
 
-        let mut connection = Connections::new(1, Patience::default()).welcome(stream);
+        let mut connection =
+            Connections::new(1, Patience::default(), Arc::default()).welcome(stream);
         let mut read = 0;
         while read < sent {
             connection.stream.readable().await.unwrap();

@@ -79,15 +79,13 @@ pub(super) async fn summary(
 ) -> Result<HttpResponse, ApiError> {
     let livemode = Query::of(&request, &["livemode"])?.livemode(handles.livemode)?;
     let summary = handles.store.summary(livemode).await?;
-    let mut shown = view::summary(&summary, &handles.receiver.secrets(), livemode);
+    let warnings = handles.warnings().await?;
     let risks = match handles.operations.as_ref().filter(|it| it.livemode() == livemode) {
         Some(operations) => operations.sweep_risks().await?,
         None => Vec::new(),
     };
-    if let Some(shown) = shown.as_object_mut() {
-        shown.insert("sweep_risks".to_owned(), view::sweep_risks(&risks));
-    }
-    respond(&request, &shown)
+    let secrets = handles.receiver.secrets();
+    respond(&request, &view::summary(&summary, &secrets, livemode, &warnings, &risks))
 }
 
 fn unknown(id: Path<String>) -> ApiError {

@@ -23,6 +23,7 @@ mod docs;
 mod events;
 mod health;
 mod input;
+mod metrics;
 mod money;
 mod objects;
 mod onboarding;
@@ -34,6 +35,7 @@ mod server;
 mod table;
 mod webhook;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::{self, ServiceConfig};
@@ -41,17 +43,20 @@ use tokio::sync::{Semaphore, watch};
 
 pub use server::{SPARE_CONNECTIONS, server};
 
+use crate::clock;
 use crate::current::Current;
 use crate::http::attempts::Attempts;
 use crate::http::auth::Refusals;
 use crate::http::body::Bounds;
 use crate::http::error::ApiError;
+use crate::meters::{Calls, Requests};
 use crate::pipeline::backfill::Backfills;
 use crate::pipeline::operations::Operations;
 use crate::pipeline::receive::Receiver;
 use crate::pipeline::refetch::Refetcher;
 use crate::pipeline::replay::Replayer;
-use crate::store::SharedStore;
+use crate::pipeline::vigil::{Standing, Vigil};
+use crate::store::{SharedStore, StoreError};
 use crate::stripe::outgoing::ReturnUrls;
 use crate::token::Tokens;
 
@@ -114,6 +119,10 @@ pub struct Handles {
     pub receiver: Receiver,
     pub replayer: Replayer,
     pub store: SharedStore,
+    pub requests: Requests,
+    /// Of those to Stripe.
+    pub calls: Arc<Calls>,
+    pub vigil: Vigil,
     pub tokens: Current<Tokens>,
     pub attempts: Attempts,
     pub refusals: Refusals,
@@ -151,6 +160,13 @@ impl Handles {
     /// The partition that lists of operations show by default: the one in which they are made.
     fn livemode_of_operations(&self) -> bool {
         self.operations.as_ref().map_or(self.livemode, Operations::livemode)
+    }
+
+    /// What an operator should look at now.
+    pub async fn warnings(&self) -> Result<Vec<Standing>, StoreError> {
+        let (secrets, skew) = (self.receiver.secrets(), self.receiver.meter().skew());
+        let sources = secrets.iter().map(|secret| secret.name.as_str());
+        self.vigil.look(&self.store, sources, skew, clock::now()).await
     }
 
     pub fn is_draining(&self) -> bool {

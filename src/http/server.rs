@@ -2,7 +2,8 @@
 
 use std::net::TcpListener;
 use std::num::NonZeroUsize;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use actix_http::{ConnectionType, HttpService, Protocol};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
@@ -17,6 +18,7 @@ use actix_web::{App, Error};
 use crate::http::connection::{Conduct, Connection, Connections, UnderWay};
 use crate::http::error::ApiError;
 use crate::http::{DRAIN_SECONDS, HEALTH, Handles, routes};
+use crate::meters::route;
 
 /// Connections beyond the most that are still taken to be told so; others wait unaccepted.
 pub const SPARE_CONNECTIONS: usize = 128;
@@ -30,7 +32,11 @@ const SEND_BUFFER_BYTES: usize = 128 << 10;
 pub fn server(listener: TcpListener, handles: Data<Handles>) -> std::io::Result<Server> {
     rustix::net::listen(&listener, BACKLOG)?;
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let connections = Connections::new(handles.capacity.connections, handles.patience);
+    let connections = Connections::new(
+        handles.capacity.connections,
+        handles.patience,
+        Arc::clone(&handles.requests.connections),
+    );
     let most = handles.capacity.connections + SPARE_CONNECTIONS;
     let builder = Server::build()
         .workers(workers)
@@ -41,7 +47,11 @@ pub fn server(listener: TcpListener, handles: Data<Handles>) -> std::io::Result<
     let server = builder.listen("http", listener, move || {
         let (connections, stopping) = (connections.clone(), stopping.clone());
         let patience = handles.patience;
-        let app = App::new().app_data(handles.clone()).configure(routes).wrap(from_fn(attend));
+        let app = App::new()
+            .app_data(handles.clone())
+            .configure(routes)
+            .wrap(from_fn(attend))
+            .wrap(from_fn(count));
         let app = app.into_factory().map_err(|error: Error| error.error_response());
         let service = HttpService::build()
             .graceful_shutdown_signal(move || {
@@ -81,6 +91,20 @@ fn prepare(stream: &TcpStream, not_taking: Duration) {
             tracing::warn!(%error, "a connection has no limit for a client that takes nothing");
         }
     }
+}
+
+/// Counts every request, whatever becomes of it.
+async fn count(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let (route, begun) = (route(request.path()), Instant::now());
+    let handles = request.app_data::<Data<Handles>>().cloned();
+    let response = next.call(request).await?;
+    if let Some(handles) = handles {
+        handles.requests.answered(route, response.status().as_u16(), begun.elapsed());
+    }
+    Ok(response)
 }
 
 /// Every request passes here, and is under way until it is answered.

@@ -7,6 +7,7 @@ mod audit;
 mod backfill;
 mod fields;
 mod operation;
+mod summary;
 
 use std::collections::BTreeMap;
 
@@ -17,26 +18,22 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::Json;
-use crate::domain::account::{Account, AccountStatus, Facts};
+use crate::domain::account::{Account, Facts};
 use crate::domain::balance::Balance;
 use crate::domain::change::{Visible, Watched};
-use crate::domain::event::Outcome;
 use crate::domain::explain;
 use crate::domain::fold::{Entry, State};
 use crate::domain::id::Kind;
 use crate::domain::lifecycle::Step;
-use crate::domain::operation::OperationState;
-use crate::domain::payout::{Payout, PayoutStatus};
-use crate::domain::time::Timestamp;
-use crate::domain::topup::{Topup, TopupStatus};
-use crate::domain::transfer::{Transfer, TransferStatus};
+use crate::domain::payout::Payout;
+use crate::domain::topup::Topup;
+use crate::domain::transfer::Transfer;
 use crate::http::cursor;
 use crate::pipeline::history::Told;
-use crate::pipeline::operations::SweepRisk;
 use crate::pipeline::portable::to_rfc3339;
-use crate::store::{ChangePage, ChangeRecord, EventRecord, Object, Receipt, Summary};
-use crate::stripe::signature::SecretUse;
+use crate::store::{ChangePage, ChangeRecord, EventRecord, Object, Receipt};
 pub use fields::Fields;
+pub use summary::{outcomes, statuses, summary};
 
 pub fn object(object: &Object) -> Fields {
     let progress = &object.progress;
@@ -281,63 +278,6 @@ pub struct ChangeList<'a> {
 
 pub fn change_list<'a>(page: &ChangePage, epoch: &'a str, livemode: bool) -> ChangeList<'a> {
     ChangeList { data: page.items.iter().map(change).collect(), next: page.next, epoch, livemode }
-}
-
-pub fn summary(summary: &Summary, secrets: &[SecretUse], livemode: bool) -> Value {
-    let events: serde_json::Map<String, Value> = Outcome::STORED
-        .into_iter()
-        .map(|outcome| {
-            let count = summary.events.get(&outcome).copied().unwrap_or(0);
-            (outcome.word().to_owned(), count.into())
-        })
-        .collect();
-    let statuses = |kind, words: &[&str]| -> serde_json::Map<String, Value> {
-        let counted = summary.statuses.get(&kind);
-        let count = |word: &str| counted.and_then(|counted| counted.get(word)).copied();
-        words.iter().map(|&word| (word.to_owned(), count(word).unwrap_or(0).into())).collect()
-    };
-    let operations: serde_json::Map<String, Value> = OperationState::ALL
-        .into_iter()
-        .map(|state| {
-            let count = summary.operations.get(&state).copied().unwrap_or(0);
-            (state.word().to_owned(), count.into())
-        })
-        .collect();
-    let sources: serde_json::Map<String, Value> = summary
-        .sources
-        .iter()
-        .map(|(name, &heard)| (name.clone(), to_rfc3339(heard).into()))
-        .collect();
-    json!({
-        "livemode": livemode,
-        "events": events,
-        "accounts": statuses(Kind::Account, &AccountStatus::ALL.map(AccountStatus::word)),
-        "topups": statuses(Kind::Topup, &TopupStatus::ALL.map(TopupStatus::word)),
-        "transfers": statuses(Kind::Transfer, &TransferStatus::ALL.map(TransferStatus::word)),
-        "payouts": statuses(Kind::Payout, &PayoutStatus::ALL.map(PayoutStatus::word)),
-        "operations": operations,
-        "conflicts": summary.conflicts,
-        "sources": sources,
-        "secrets": secrets.iter().map(secret).collect::<Vec<_>>(),
-        "oldest_parked": summary.oldest_parked.map(to_rfc3339),
-    })
-}
-
-/// A webhook secret, without showing it.
-fn secret(secret: &SecretUse) -> Value {
-    let SecretUse { name, fingerprint, last_used } = secret;
-    let moment = |seconds: i64| to_rfc3339(Timestamp(seconds.saturating_mul(1_000_000)));
-    json!({ "name": name, "fingerprint": fingerprint, "last_used": last_used.map(moment) })
-}
-
-/// What of `summary` tells of money that may be paid out before it is spent.
-pub fn sweep_risks(risks: &[SweepRisk]) -> Value {
-    let one = |risk: &SweepRisk| {
-        let SweepRisk { currency, amount, interval } = risk;
-        let detail = risk.warning().detail;
-        json!({ "currency": currency, "amount": amount, "interval": interval, "detail": detail })
-    };
-    risks.iter().map(one).collect()
 }
 
 pub fn receipt(receipt: &Receipt) -> Value {

@@ -21,6 +21,9 @@ pub(super) async fn receive(
 ) -> Result<HttpResponse, ApiError> {
     let answer = receive_one(&request, payload, &handles).await;
     // What is wrong with the store is logged where it is found.
+    if let Err(error) = &answer {
+        handles.receiver.meter().refused(error.code().word());
+    }
     if let Some(error) = answer.as_ref().err().filter(|error| !error.is_internal()) {
         tracing::warn!(code = error.code().word(), "turned a delivery away: {error}");
     }

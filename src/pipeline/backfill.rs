@@ -27,6 +27,7 @@ use crate::pipeline::pace::Pace;
 use crate::pipeline::refetch::Refetcher;
 use crate::store::SharedStore;
 use crate::stripe::client::Access;
+pub use mark::COMPLETE;
 use mark::Mark;
 use run::Run;
 

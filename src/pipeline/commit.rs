@@ -4,10 +4,14 @@
 //! [`CommitError::Overloaded`]; Stripe delivers again. Memory never grows with the backlog.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
+use crate::meters::Commits;
 use crate::store::{Incoming, Receipt, SharedStore, StoreError};
 
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +47,14 @@ pub struct Committer {
     queue: mpsc::Sender<Waiting>,
     bytes: Arc<Semaphore>,
     limits: Limits,
+    meter: Arc<Commits>,
+}
+
+/// What waits to be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    pub requests: usize,
+    pub bytes: usize,
 }
 
 /// A request in the queue.
@@ -53,6 +65,7 @@ struct Waiting {
 
 /// Who waits for an answer, and the room its events take meanwhile.
 struct Asker {
+    span: Span,
     answer: oneshot::Sender<Result<Vec<Receipt>, StoreError>>,
     room: OwnedSemaphorePermit,
 }
@@ -74,9 +87,26 @@ impl Committer {
     pub fn start(store: SharedStore, limits: Limits) -> (Self, JoinHandle<()>, Failure) {
         let (queue, waiting) = mpsc::channel(limits.waiting);
         let (failed, failure) = watch::channel(None);
-        let task = tokio::spawn(run(store, waiting, limits.batch, failed));
+        let meter = Arc::new(Commits::default());
+        let task = tokio::spawn(run(store, waiting, (limits.batch, Arc::clone(&meter)), failed));
         let bytes = Arc::new(Semaphore::new(limits.waiting_bytes));
-        (Self { queue, bytes, limits }, task, failure)
+        (Self { queue, bytes, limits, meter }, task, failure)
+    }
+
+    pub fn meter(&self) -> &Commits {
+        &self.meter
+    }
+
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// What waits now.
+    pub fn queue(&self) -> Queue {
+        Queue {
+            requests: self.queue.max_capacity() - self.queue.capacity(),
+            bytes: self.limits.waiting_bytes - self.bytes.available_permits(),
+        }
     }
 
     /// Stores and applies events; all of them or none. Returns once that is durable.
@@ -88,22 +118,25 @@ impl Committer {
             .try_acquire_many_owned(size)
             .map_err(|_| CommitError::Overloaded)?;
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { events, asker: Asker { answer, room } };
+        let span = tracing::debug_span!("commit", events = events.len(), batch = Empty);
+        let asker = Asker { span: span.clone(), answer, room };
+        let waiting = Waiting { events, asker };
         self.queue.try_send(waiting).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => CommitError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => CommitError::Stopping,
         })?;
-        Ok(answered.await.map_err(|_| CommitError::Stopping)??)
+        Ok(answered.instrument(span).await.map_err(|_| CommitError::Stopping)??)
     }
 }
 
 async fn run(
     store: SharedStore,
     mut queue: mpsc::Receiver<Waiting>,
-    batch: usize,
+    (batch, meter): (usize, Arc<Commits>),
     failed: watch::Sender<Option<StoreError>>,
 ) {
     let mut gathered = Vec::with_capacity(batch);
+    let mut number: u64 = 0;
     while queue.recv_many(&mut gathered, batch).await > 0 {
         let mut events = Vec::with_capacity(gathered.len());
         let mut askers = Vec::with_capacity(gathered.len());
@@ -111,7 +144,20 @@ async fn run(
             askers.push((waiting.events.len(), waiting.asker));
             events.extend(waiting.events);
         }
-        let result = store.commit(events).await;
+        number += 1;
+        let (count, begun) = (events.len(), Instant::now());
+        let span = tracing::debug_span!("batch", number, events = count, error = Empty);
+        for (_, asker) in &askers {
+            asker.span.record("batch", number);
+            span.follows_from(&asker.span);
+        }
+        let result = store.commit(events).instrument(span.clone()).await;
+        let took = begun.elapsed();
+        meter.done(count, took, result.is_ok());
+        if result.is_err() {
+            span.record("error", "not_stored");
+        }
+        span.in_scope(|| tracing::debug!(microseconds = took.as_micros(), "committed"));
         if let Err(
             error @ (StoreError::SyncFailed(_)
             | StoreError::ViewsFailed(_)

@@ -23,6 +23,8 @@ pub mod operations;
 pub mod pace;
 pub mod refetch;
 
+pub mod vigil;
+
 pub mod explain;
 pub mod history;
 pub mod portable;

@@ -1,11 +1,15 @@
 //! A delivery of Stripe's: is it genuine, what does it say, and is it safely stored?
 
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
+
 use crate::current::Current;
 use crate::domain::event::{Event, Outcome, Reading};
 use crate::domain::time::Timestamp;
+use crate::meters::Deliveries;
 use crate::pipeline::commit::{CommitError, Committer};
 use crate::store::{Incoming, PackedBody, Receipt};
-use crate::stripe::signature::{SecretUse, SignatureError, Verifier};
+use crate::stripe::signature::{SecretUse, SignatureError, Verifier, signed_at};
 use crate::stripe::wire::{self, NotAnEvent};
 
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +27,7 @@ pub struct Receiver {
     committer: Committer,
     /// The partition of events that do not say which they belong to.
     default_livemode: bool,
+    meter: Deliveries,
 }
 
 impl Receiver {
@@ -31,12 +36,30 @@ impl Receiver {
         committer: Committer,
         default_livemode: bool,
     ) -> Self {
-        Self { verifier: verifier.into(), committer, default_livemode }
+        let (verifier, meter) = (verifier.into(), Deliveries::default());
+        verifier.get().names().for_each(|source| meter.expect(source));
+        Self { verifier, committer, default_livemode, meter }
+    }
+
+    pub fn meter(&self) -> &Deliveries {
+        &self.meter
+    }
+
+    pub fn committer(&self) -> &Committer {
+        &self.committer
     }
 
     /// The secrets that deliveries are checked against, and when each was last used.
     pub fn secrets(&self) -> Vec<SecretUse> {
         self.verifier.get().uses()
+    }
+
+    /// Takes note of how far the clocks are apart.
+    fn note_skew<T>(&self, signature: &[u8], verified: &Result<T, SignatureError>, now: i64) {
+        let genuine = matches!(verified, Ok(_) | Err(SignatureError::OutOfTolerance { .. }));
+        if let Some(at) = signed_at(signature).filter(|_| genuine) {
+            self.meter.signed(at, now);
+        }
     }
 
     /// `signature` is the value of the one `Stripe-Signature` header. Returns once the event is
@@ -47,11 +70,46 @@ impl Receiver {
         body: &[u8],
         now: Timestamp,
     ) -> Result<Receipt, ReceiveError> {
-        let verifier = self.verifier.get();
-        let source = verifier.verify(signature, body, now.signed_seconds())?;
+        let span = tracing::debug_span!(
+            "delivery",
+            event.id = Empty,
+            event.type = Empty,
+            object.id = Empty,
+            account.id = Empty,
+            source = Empty,
+            outcome = Empty,
+            error = Empty,
+        );
+        let received = self.receive_within(&span, signature, body, now);
+        let result = received.instrument(span.clone()).await;
+        match &result {
+            Ok(receipt) => span.record("outcome", receipt.outcome.word()),
+            Err(ReceiveError::Signature(_)) => span.record("error", "signature"),
+            Err(ReceiveError::NotAnEvent(_)) => span.record("error", "not_an_event"),
+            Err(ReceiveError::Commit(_)) => span.record("error", "not_stored"),
+        };
+        result
+    }
+
+    async fn receive_within(
+        &self,
+        span: &Span,
+        signature: &[u8],
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<Receipt, ReceiveError> {
+        let (verifier, seconds) = (self.verifier.get(), now.signed_seconds());
+        let verified = verifier.verify(signature, body, seconds);
+        self.note_skew(signature, &verified, seconds);
+        let source = verified?;
         let event = wire::read(body, now)?;
         let (id, event_type) = (event.id.clone(), event.event_type.clone());
         let object_id = event.object_id.clone();
+        span.record("source", source);
+        span.record("event.id", &*id);
+        span.record("event.type", &*event_type);
+        span.record("object.id", object_id.as_deref());
+        span.record("account.id", event.account.as_deref());
         let parked = match &event.reading {
             Reading::Parked { reason } => Some(reason.clone()),
             Reading::Report { .. } | Reading::Ignored => None,
@@ -59,6 +117,7 @@ impl Receiver {
         let incoming = incoming(event, body, source, now, self.default_livemode);
         let receipts = self.committer.commit(vec![incoming]).await?;
         let receipt = receipts.into_iter().next().ok_or(CommitError::Stopping)?;
+        self.meter.taken(source, receipt.outcome);
         match parked {
             Some(reason) if receipt.outcome == Outcome::Parked => {
                 tracing::warn!(event.id = %id, event.type = %event_type, reason, "parked an event");

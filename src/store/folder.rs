@@ -239,11 +239,16 @@ impl Folder {
         write_synced(&self.path, "OPENED", &format!("{CLOSED} {checksum:08x}"))
     }
 
+    /// Bytes that may still be written, where the system tells.
+    pub(super) fn free_bytes(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&self.path).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
     /// Whether there is room for one more commit and for all that follows from it.
     pub(super) fn check_room(&self) -> Result<(), StoreError> {
         // Where the system does not tell, the writes will.
-        let Ok(disk) = rustix::fs::statvfs(&self.path) else { return Ok(()) };
-        if disk.f_bavail.saturating_mul(disk.f_frsize) >= RESERVE_BYTES {
+        if self.free_bytes().is_none_or(|free| free >= RESERVE_BYTES) {
             return Ok(());
         }
         Err(StoreError::Unavailable(format!(

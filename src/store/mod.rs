@@ -32,6 +32,7 @@ use crate::domain::fold::{Progress, State};
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::operation::{Operation, OperationState};
 use crate::domain::time::Timestamp;
+use crate::domain::warning::Heard;
 pub use audit::AuditFilter;
 pub use operations::{Advanced, Begun, OperationFilter, OperationName};
 pub use record::PackedBody;
@@ -229,8 +230,27 @@ pub struct Summary {
     pub conflicts: u64,
     /// When each source was last heard.
     pub sources: BTreeMap<String, Timestamp>,
+    /// Deliveries about the platform itself.
+    pub platform: Heard,
+    /// Deliveries about connected accounts.
+    pub connect: Heard,
     /// When the oldest parked event came.
     pub oldest_parked: Option<Timestamp>,
+}
+
+/// How large what is stored has become, and how far what is derived is behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Of what cannot be derived.
+    pub journal_bytes: u64,
+    pub journal_files: u64,
+    /// Records that reads show, and which of them a start would not have to derive again.
+    pub records: u64,
+    pub records_written: u64,
+    /// Of what is derived and waits in memory to be written.
+    pub unwritten_bytes: u64,
+    /// On the disk that it lies on, where that is known.
+    pub free_bytes: Option<u64>,
 }
 
 /// Why the store did not do as asked, by what the caller can do about it.
@@ -304,6 +324,7 @@ pub trait Store: Send + Sync {
     /// Ids of all parked events, the oldest first.
     async fn parked(&self, livemode: bool) -> Result<Vec<String>, StoreError>;
     async fn summary(&self, livemode: bool) -> Result<Summary, StoreError>;
+    async fn figures(&self) -> Result<Figures, StoreError>;
     /// All events with their bodies, of both partitions, in the order of arrival, after the one
     /// with this sequence.
     async fn scan(

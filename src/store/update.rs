@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::change::{Change, change};
-use crate::domain::event::{Event, Outcome, Reading, Report};
+use crate::domain::event::{Event, Outcome, Reading, Report, is_of_deliveries};
 use crate::domain::fold::{self, Progress};
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::time::Timestamp;
@@ -117,6 +117,12 @@ impl<'a> Update<'a> {
         *summary.events.entry(outcome).or_default() += 1;
         let heard = summary.sources.entry(header.source.clone()).or_insert(header.received_at);
         *heard = header.received_at.max(*heard);
+        // Thin events do not say whose they are.
+        if is_of_deliveries(&header.source) && !event.event_type.starts_with("v2.") {
+            let of =
+                if event.account.is_some() { &mut summary.connect } else { &mut summary.platform };
+            of.note(header.received_at);
+        }
         let record = EventRecord {
             sequence: header.sequence,
             id: event.id,

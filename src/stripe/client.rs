@@ -11,6 +11,7 @@
 //! message and in no `Debug`.
 
 mod form;
+mod metered;
 mod rest;
 mod transport;
 mod verdict;
@@ -26,6 +27,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 pub use form::{Form, path};
+pub use metered::Metered;
 pub use rest::{Rest, Sleep, jittered};
 
 use crate::secret::Secret;

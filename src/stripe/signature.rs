@@ -176,6 +176,11 @@ impl Verifier {
         self.keys.iter().map(Key::use_of).collect()
     }
 
+    /// The names of the configured secrets, the same name once for each.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|key| key.name.as_str())
+    }
+
     /// The name of the first configured secret that signed `body`, when the header's time is
     /// within the tolerance of `now_unix_seconds`. The time is looked at last, so that only the
     /// genuine is ever told how far its clock is off.
@@ -221,6 +226,11 @@ impl Verifier {
 /// Whether a header can be looked at, before there is a body to hold it against.
 pub fn check_shape(header: &[u8]) -> Result<(), SignatureError> {
     Header::parse(header).map(drop)
+}
+
+/// The time in a header that was verified, in Unix seconds.
+pub fn signed_at(header: &[u8]) -> Option<i64> {
+    timestamp(values(header, b"t")).ok()
 }
 
 /// A header as Stripe would send it for `body`: for the demo, for replays and for tests.

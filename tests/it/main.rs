@@ -72,6 +72,8 @@ mod crash;
 mod damage;
 /// Documents that are made from the code's tables, or compared with them.
 mod docs;
+/// `bursar doctor`: what it finds, and what it leaves alone.
+mod doctor;
 /// What is said, in a sentence, of events and accounts.
 mod explain;
 /// What other users of the machine, its disk and its log see.
@@ -92,6 +94,8 @@ mod history_cli;
 mod listen;
 /// Lists, while derived records are written behind the acknowledgement.
 mod listing;
+/// `GET /metrics`, and the documents about it.
+mod metrics;
 /// Who follows the change feed through kill -9 ends with what the server shows.
 mod mirror;
 /// What Stripe's own libraries make of a delivery, beside what we make of it.
@@ -134,7 +138,11 @@ mod stripe_client;
 mod supply;
 /// The architecture: which module may name which, and what the documents name.
 mod tidy;
+/// Spans: in the log, and as a collector gets them.
+mod tracing;
 /// The commands around the store, and the small ones.
 mod upkeep_cli;
+/// What is warned of, and where that is told.
+mod vigil;
 /// `POST /webhooks/stripe`: signatures, sizes, outcomes, duplicates, overload.
 mod webhook;

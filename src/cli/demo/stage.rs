@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::app::{Capacity, Outbound, Parts, Patience};
+use crate::app::{Capacity, Outbound, Parts, Patience, Vigilance};
 use crate::cli::Failure;
 use crate::cli::demo::keys::Keys;
 use crate::cli::healthcheck;
@@ -108,6 +108,7 @@ impl Stage {
             livemode: false,
             capacity: CAPACITY,
             limits: Limits::default(),
+            vigilance: Vigilance::default(),
             patience: Patience::default(),
             outbound: Some(self.outbound()?),
             onboarding: ReturnUrls {

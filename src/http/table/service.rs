@@ -5,7 +5,7 @@ use actix_web::web::to;
 use super::parameters as p;
 use crate::http::endpoint::{Access, Answer, Body, Endpoint, Group};
 use crate::http::error::Code;
-use crate::http::{HEALTH, docs, health, openapi, webhook};
+use crate::http::{HEALTH, docs, health, metrics, openapi, webhook};
 use crate::token::Role;
 
 pub(super) const SERVICE: Group = Group {
@@ -38,6 +38,11 @@ pub(super) const SERVICE: Group = Group {
             .access(Access::Everyone)
             .answers(&[Answer::Json(200, "Health", "It can.")])
             .problems(&[Code::Overloaded, Code::StoreUnavailable, Code::StoreDamaged]),
+        Endpoint::get("/metrics", "Numbers for Prometheus", || to(metrics::metrics))
+            .answers(&[Answer::Raw(
+                "text/plain; version=0.0.4; charset=utf-8",
+                "Prometheus' text format; docs/metrics.md has the list.",
+            )]),
         Endpoint::get("/openapi.json", "This description, for programs", || {
             to(openapi::document)
         })

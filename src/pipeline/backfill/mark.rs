@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
+use crate::domain::event::is_of_deliveries;
 use crate::domain::time::Timestamp;
 use crate::pipeline::receive::incoming;
 use crate::store::{Incoming, SharedStore, StoreError};
@@ -17,7 +18,7 @@ use crate::stripe::wire::{self, Note};
 /// Of events that were fetched.
 pub(super) const SOURCE: &str = "backfill";
 /// Of the notes that a run is complete.
-const COMPLETE: &str = "backfill:complete";
+pub const COMPLETE: &str = "backfill:complete";
 
 pub(super) fn run_id(at: Timestamp) -> String {
     format!("bf_{}", at.0)
@@ -62,11 +63,6 @@ impl Mark {
             last_heard: delivered.map(|(_, heard)| heard.unix_seconds()).max(),
         })
     }
-}
-
-/// Sources have the names of webhook secrets, all but ours.
-fn is_of_deliveries(source: &str) -> bool {
-    !source.contains(':') && !matches!(source, "import" | "backfill" | "refetch")
 }
 
 fn begun_id(moment: Timestamp) -> String {

@@ -29,9 +29,9 @@ use crate::store::record::PackedBody;
 use crate::store::stored::{stored_record, stored_report};
 use crate::store::views::Views;
 use crate::store::{
-    Advanced, AuditFilter, Begun, ChangePage, EventFilter, EventRecord, Feed, Incoming, Object,
-    ObjectFilter, OperationFilter, OperationName, Page, Receipt, Rules, Slice, Store, StoreError,
-    Summary,
+    Advanced, AuditFilter, Begun, ChangePage, EventFilter, EventRecord, Feed, Figures, Incoming,
+    Object, ObjectFilter, OperationFilter, OperationName, Page, Receipt, Rules, Slice, Store,
+    StoreError, Summary,
 };
 pub use repair::{Lost, Repaired, Survey};
 pub use upkeep::{Check, Verified};
@@ -110,6 +110,20 @@ impl Inner {
         result
     }
 
+    fn figures(&self) -> Result<Figures, StoreError> {
+        let (journal_files, journal_bytes) = self.journal.extent();
+        // In this order, so that no more is written than there is.
+        let records_written = self.views.written()?;
+        Ok(Figures {
+            journal_bytes,
+            journal_files,
+            records: *self.newest.borrow(),
+            records_written,
+            unwritten_bytes: self.views.unwritten_bytes() as u64,
+            free_bytes: self.folder.free_bytes(),
+        })
+    }
+
     fn body(&self, livemode: bool, id: &str) -> Result<Option<Vec<u8>>, StoreError> {
         match self.views.event_of_id(livemode, id)? {
             Some(event) => unpack(&stored_record(&self.journal, &event)?.body).map(Some),
@@ -156,7 +170,9 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     let inner = Arc::clone(inner);
-    let work = move || inner.noting_damage(work(&inner));
+    // What is logged there belongs to whoever asked.
+    let span = tracing::Span::current();
+    let work = move || span.in_scope(|| inner.noting_damage(work(&inner)));
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
 }
@@ -233,6 +249,10 @@ impl Store for Embedded {
 
     async fn summary(&self, livemode: bool) -> Result<Summary, StoreError> {
         self.inner.noting_damage(self.inner.views.summary(livemode))
+    }
+
+    async fn figures(&self) -> Result<Figures, StoreError> {
+        blocking(&self.inner, Inner::figures).await
     }
 
     async fn scan(

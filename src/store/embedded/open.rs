@@ -10,7 +10,7 @@ use crate::store::embedded::{Embedded, FEED_READS, Inner, Options, Progress, Wri
 use crate::store::folder::Folder;
 use crate::store::journal::{Journal, JournalError, JournalReader};
 use crate::store::views::{self, Views};
-use crate::store::{EventRecord, Rules, StoreError};
+use crate::store::{EventRecord, Rules, StoreError, Summary};
 
 impl Embedded {
     /// Opens the store, or makes it. Views that cannot be trusted are made anew.
@@ -85,6 +85,22 @@ impl Embedded {
             return Err(StoreError::Unavailable(format!("{} is not a folder", path.display())));
         }
         Ok(())
+    }
+
+    /// What the store at `path` says of its partitions, test mode first, without being opened for
+    /// work; `None` when the next opening makes that anew. Fails where opening would.
+    pub fn look(path: &Path) -> Result<Option<[Summary; 2]>, StoreError> {
+        let folder = Folder::open(path)?;
+        let views = trusted_views(&folder);
+        match open_journal(&folder, Options::default(), views.as_ref()) {
+            Err(StoreError::ViewsDamaged(_)) => {
+                folder.note_views_damaged();
+                return Ok(None);
+            }
+            opened => drop(opened?),
+        }
+        let Some((views, _)) = views else { return Ok(None) };
+        Ok(Some([views.summary(false)?, views.summary(true)?]))
     }
 
     /// Whether a store was ever made at `path`.

@@ -66,6 +66,14 @@ impl Shared {
         self.committed().headers.get(index).copied()
     }
 
+    /// How many segments there are, and the bytes of records and headers in them.
+    fn extent(&self) -> (u64, u64) {
+        let committed = self.committed();
+        let earlier = committed.headers.iter().skip(1).map(|header| u64::from(header.previous_end));
+        let bytes = earlier.sum::<u64>() + u64::from(committed.end.offset);
+        (committed.headers.len() as u64, bytes)
+    }
+
     fn path(&self, number: u32) -> PathBuf {
         segment::path(&self.folder, number)
     }
@@ -102,6 +110,11 @@ pub struct JournalReader {
 impl JournalReader {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
+    }
+
+    /// How many files there are, and how many bytes of them are in use.
+    pub fn extent(&self) -> (u64, u64) {
+        self.shared.extent()
     }
 
     /// The record that starts at `position`.

@@ -38,7 +38,7 @@ use rows::{Bytes, EventRow, ListRow, Row, Rows, decode, row_of};
 use writer::Writer;
 
 /// Raised when the rules, or what these records mean, change: older views are then rebuilt.
-pub(super) const VIEWS_VERSION: u32 = 4;
+pub(super) const VIEWS_VERSION: u32 = 5;
 
 /// Raised, and [`VIEWS_VERSION`] with it, when other rules make something else of the same events:
 /// parked events are then read again, and readers of the change feed begin anew.
@@ -227,6 +227,18 @@ impl Views {
             let (key, row) = row?;
             Ok((key::last_sequence(&key)?, decode(&row)?))
         })
+    }
+
+    /// The last record that sled reflects, which a start would go on after; 0 for none.
+    pub fn written(&self) -> Result<u64, StoreError> {
+        let applied: Option<Applied> =
+            self.rows.get(key::APPLIED)?.map(|row| decode(&row)).transpose()?;
+        Ok(applied.map_or(0, |applied| applied.sequence))
+    }
+
+    /// Bytes of rows that wait in memory.
+    pub fn unwritten_bytes(&self) -> usize {
+        self.writer.bytes()
     }
 
     /// Makes rows visible at once; sled has them later. Waits when too many wait already.

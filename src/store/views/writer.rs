@@ -111,6 +111,12 @@ impl Writer {
         held.failure.clone().map_or(Ok(()), Err)
     }
 
+    /// Of what is held.
+    pub(super) fn bytes(&self) -> usize {
+        let held = self.shared.lock();
+        held.filling.bytes() + held.writing.bytes()
+    }
+
     pub(super) fn failure(&self) -> Option<StoreError> {
         self.shared.lock().failure.clone()
     }

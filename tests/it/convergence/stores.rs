@@ -92,13 +92,15 @@ async fn everything(store: &Arc<Embedded>, keys: &BTreeSet<ObjectKey>) -> BTreeM
     all
 }
 
+/// What a summary says of the way by which events came.
+const ARRIVAL: [&str; 5] = ["/sources", "/oldest_parked", "/events", "/deliveries", "/warnings"];
+
 async fn summary(store: &Arc<Embedded>, livemode: bool) -> String {
     let summary = store.summary(livemode).await.unwrap();
     let count = |outcome| summary.events.get(&outcome).copied().unwrap_or_default();
     let folded: u64 =
         [Outcome::Applied, Outcome::Stale, Outcome::Unchanged].into_iter().map(count).sum();
-    let shown =
-        shown(view::summary(&summary, &[], livemode), &["/sources", "/oldest_parked", "/events"]);
+    let shown = shown(view::summary(&summary, &[], livemode, &[], &[]), &ARRIVAL);
     format!("{shown} {folded} {} {}", count(Outcome::Ignored), count(Outcome::Parked))
 }
 

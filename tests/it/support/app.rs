@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bursar::app::{Capacity, Outbound, Parts, Patience, RunError, run};
+use bursar::app::{Capacity, Outbound, Parts, Patience, RunError, Vigilance, run};
 use bursar::clock;
 use bursar::config::{Checker, Settings};
 use bursar::pipeline::commit::Limits;
@@ -127,6 +127,10 @@ impl TestApp {
             capacity,
             limits: self.limits,
             patience: self.patience,
+            vigilance: Vigilance {
+                silence_hours: checker.silence_hours().unwrap(),
+                ..Vigilance::default()
+            },
             outbound: outbound(&mut checker),
             onboarding: checker.onboarding(),
         }

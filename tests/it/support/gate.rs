@@ -11,8 +11,9 @@ use bursar::domain::id::{Kind, ObjectKey};
 use bursar::domain::operation::Operation;
 use bursar::store::embedded::Embedded;
 use bursar::store::{
-    Advanced, AuditFilter, Begun, ChangePage, EventFilter, EventRecord, Feed, Incoming, Object,
-    ObjectFilter, OperationFilter, OperationName, Page, Receipt, Slice, Store, StoreError, Summary,
+    Advanced, AuditFilter, Begun, ChangePage, EventFilter, EventRecord, Feed, Figures, Incoming,
+    Object, ObjectFilter, OperationFilter, OperationName, Page, Receipt, Slice, Store, StoreError,
+    Summary,
 };
 use tokio::sync::watch;
 
@@ -61,11 +62,6 @@ impl Gate {
                 *left += count;
             }
         });
-    }
-
-    /// How many commits have come to the gate.
-    pub(crate) fn came(&self) -> usize {
-        *self.came.lock().unwrap()
     }
 
     /// Whether who begins an operation is told that it is recorded, or waits for that.
@@ -183,6 +179,10 @@ impl Store for Gated {
 
     async fn summary(&self, livemode: bool) -> Result<Summary, StoreError> {
         self.store.summary(livemode).await
+    }
+
+    async fn figures(&self) -> Result<Figures, StoreError> {
+        self.store.figures().await
     }
 
     async fn scan(

@@ -9,6 +9,7 @@ use crate::domain::operation::OperationState;
 use crate::domain::payout::PayoutStatus;
 use crate::domain::topup::TopupStatus;
 use crate::domain::transfer::TransferStatus;
+use crate::domain::warning;
 use crate::http::openapi::schema::{
     Field, at_times, boolean, field, integer, list, map, object, of, or_null, page, text, time,
     words,
@@ -126,6 +127,41 @@ fn secret() -> Value {
     )
 }
 
+fn heard() -> Value {
+    object(
+        "Deliveries of one sort.",
+        vec![
+            field("count", integer("How many.")),
+            field("first", or_null(time("When the first came."))),
+            field("last", or_null(time("When the last came."))),
+        ],
+    )
+}
+
+fn warning() -> Value {
+    object(
+        "A warning; it is gone when it no longer holds.",
+        vec![
+            field("code", words("For programs.", warning::Code::ALL.map(warning::Code::word))),
+            field("source", or_null(text("The source that it is about."))),
+            field("message", text("What is wrong, and what helps; for people.")),
+            field("since", time("Since when it holds.")),
+        ],
+    )
+}
+
+fn risk() -> Value {
+    object(
+        "Top-ups that wait to be spent while Stripe pays out by itself.",
+        vec![
+            field("currency", text("Currency.")),
+            field("amount", integer("What waits, in minor units.")),
+            field("interval", text("How often Stripe pays out.")),
+            field("detail", text("What may happen, and the remedy.")),
+        ],
+    )
+}
+
 fn summary() -> Value {
     let states = OperationState::ALL.map(OperationState::word);
     object(
@@ -141,6 +177,15 @@ fn summary() -> Value {
             field("conflicts", integer("Reports that no legal move explains.")),
             field("sources", map("When each was last heard.", time("When."))),
             field("secrets", list("The webhook secrets, in their order.", secret())),
+            field(
+                "deliveries",
+                object(
+                    "What Stripe delivered, and what it was about.",
+                    vec![field("platform", heard()), field("connect", heard())],
+                ),
+            ),
+            field("warnings", list("What an operator should look at now.", warning())),
+            field("sweep_risks", list("Money that may be paid out before it is spent.", risk())),
             field("oldest_parked", or_null(time("Since when the oldest parked event waits."))),
         ],
     )

@@ -37,6 +37,7 @@ fn operations() -> Vec<Request> {
         Request::post("/v1/replays", r#"{"event_ids":[]}"#),
         Request::post("/v1/replays?dry_run=true", r#"{"event_ids":[]}"#),
         Request::post("/v1/events/evt_1/redrive", ""),
+        Request::get("/v1/audit"),
     ]
 }
 

@@ -347,6 +347,12 @@ fn hold_objects(held: &mut Held<'_>, account: &str, transfer: &str) {
     held.platform.until(&run, "state", &json!("complete"));
     held.get("/v1/backfills/{id}", &run);
     held.get("/v1/backfills", "/v1/backfills");
+    let trail = Request::get("/v1/audit?limit=500").token(OPERATOR);
+    let acts = held.send("GET", "/v1/audit", &trail);
+    let acts = acts["data"].as_array().unwrap();
+    let kinds: BTreeSet<&str> = acts.iter().map(|act| act["action"].as_str().unwrap()).collect();
+    let expected = ["backfill", "redrive", "refetch", "replay", "resolve"];
+    assert_eq!(kinds, expected.into());
     held.get("/healthz", "/healthz");
     held.get("/readyz", "/readyz");
     held.get("/openapi.json", "/openapi.json");

@@ -73,7 +73,14 @@ fn every_read(app: &TestApp) -> Vec<(String, String)> {
     }
     let read = |path: String| {
         let answer = app.send(&Request::get(&path).token(OPERATOR));
-        (path, format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body)))
+        let mut body = String::from_utf8_lossy(&answer.body).into_owned();
+        if path.starts_with("/v1/summary") {
+            // When a secret was used is told of this process alone.
+            let mut summary = answer.json();
+            summary.as_object_mut().unwrap().shift_remove("secrets").unwrap();
+            body = summary.to_string();
+        }
+        (path, format!("{} {body}", answer.status))
     };
     paths.into_iter().map(read).collect()
 }

@@ -24,7 +24,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("sandbox", &["stripe", "clock"]),
     ("sample", &["clock", "secret"]),
     ("http", &["domain", "meters", "stripe", "store", "pipeline", "token", "clock", "current"]),
-    ("app", &["clock", "current", "domain", "http", "meters", "pipeline", "store", "stripe", "token"]),
+    (
+        "app",
+        &["clock", "current", "domain", "http", "meters", "pipeline", "store", "stripe", "token"],
+    ),
     (
         "cli",
         &[

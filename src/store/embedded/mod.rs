@@ -29,9 +29,9 @@ use crate::store::record::PackedBody;
 use crate::store::stored::{stored_record, stored_report};
 use crate::store::views::Views;
 use crate::store::{
-    Advanced, AuditFilter, Begun, ChangePage, EventFilter, EventRecord, Feed, Figures, Incoming, Object,
-    ObjectFilter, OperationFilter, OperationName, Page, Receipt, Rules, Slice, Store, StoreError,
-    Summary,
+    Advanced, AuditFilter, Begun, ChangePage, EventFilter, EventRecord, Feed, Figures, Incoming,
+    Object, ObjectFilter, OperationFilter, OperationName, Page, Receipt, Rules, Slice, Store,
+    StoreError, Summary,
 };
 pub use repair::{Lost, Repaired, Survey};
 pub use upkeep::{Check, Verified};

@@ -11,8 +11,9 @@ use bursar::domain::id::{Kind, ObjectKey};
 use bursar::domain::operation::Operation;
 use bursar::store::embedded::Embedded;
 use bursar::store::{
-    Advanced, AuditFilter, Begun, ChangePage, EventFilter, EventRecord, Feed, Figures, Incoming, Object,
-    ObjectFilter, OperationFilter, OperationName, Page, Receipt, Slice, Store, StoreError, Summary,
+    Advanced, AuditFilter, Begun, ChangePage, EventFilter, EventRecord, Feed, Figures, Incoming,
+    Object, ObjectFilter, OperationFilter, OperationName, Page, Receipt, Slice, Store, StoreError,
+    Summary,
 };
 use tokio::sync::watch;
 

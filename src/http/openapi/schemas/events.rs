@@ -165,10 +165,13 @@ fn summary() -> Value {
             field("conflicts", integer("Reports that no legal move explains.")),
             field("sources", map("When each was last heard.", time("When."))),
             field("secrets", list("The webhook secrets, in their order.", secret())),
-            field("deliveries", object(
-                "What Stripe delivered, and what it was about.",
-                vec![field("platform", heard()), field("connect", heard())],
-            )),
+            field(
+                "deliveries",
+                object(
+                    "What Stripe delivered, and what it was about.",
+                    vec![field("platform", heard()), field("connect", heard())],
+                ),
+            ),
             field("warnings", list("What an operator should look at now.", warning())),
             field("oldest_parked", or_null(time("Since when the oldest parked event waits."))),
         ],

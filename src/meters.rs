@@ -188,6 +188,7 @@ impl Meter for Commits {
 pub struct Requests {
     took: HistogramVec,
     answered: IntCounterVec,
+    refused: IntCounterVec,
     /// Connections that are open now.
     pub connections: Arc<AtomicUsize>,
 }
@@ -226,7 +227,16 @@ pub fn route(path: &str) -> &'static str {
 
 impl Default for Requests {
     fn default() -> Self {
+        let refused = counters(
+            "bursar_tokens_refused_total",
+            "Requests with a token that is not known, and those beyond the limit for them.",
+            &["reason"],
+        );
+        for reason in ["unknown", "limited"] {
+            refused.with_label_values(&[reason]);
+        }
         Self {
+            refused,
             took: histograms(
                 "bursar_http_request_seconds",
                 "Time from a request's head to its answer's.",
@@ -244,6 +254,10 @@ impl Default for Requests {
 }
 
 impl Requests {
+    pub fn token_refused(&self, reason: &'static str) {
+        self.refused.with_label_values(&[reason]).inc();
+    }
+
     /// `status` is that of the answer, 100 to 599.
     pub fn answered(&self, route: &'static str, status: u16, took: Duration) {
         let class = match status / 100 {
@@ -259,7 +273,11 @@ impl Requests {
 
 impl Meter for Requests {
     fn parts(&self) -> Vec<Box<dyn Collector>> {
-        vec![Box::new(self.took.clone()), Box::new(self.answered.clone())]
+        vec![
+            Box::new(self.took.clone()),
+            Box::new(self.answered.clone()),
+            Box::new(self.refused.clone()),
+        ]
     }
 }
 

@@ -16,7 +16,7 @@ use crate::cli::doctor::finding::Findings;
 use crate::cli::doctor::server::Server;
 use crate::cli::doctor::settings::Wanted;
 use crate::cli::settings::{All, SettingFlags};
-use crate::cli::{Failure, block_on, remote};
+use crate::cli::{Failure, block_on, core_dumps, remote};
 use crate::clock;
 
 /// Check settings, store, clock, Stripe key and what has (not) been received, in plain words
@@ -43,6 +43,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    core_dumps::forbid();
     // What opening a store has to say is said by the findings.
     crate::telemetry::start("off", false);
     let settings = arguments.settings.gather();

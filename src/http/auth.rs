@@ -89,8 +89,12 @@ async fn principal(request: &HttpRequest, needed: Role) -> Result<Principal, Api
 async fn wrong(request: &HttpRequest) -> ApiError {
     let Some(handles) = request.app_data::<Data<Handles>>() else { return ApiError::Unauthorized };
     match handles.attempts.failed(client_address(request), clock::now()) {
-        Ok(()) => ApiError::Unauthorized,
+        Ok(()) => {
+            handles.requests.token_refused("unknown");
+            ApiError::Unauthorized
+        }
         Err(seconds) => {
+            handles.requests.token_refused("limited");
             tokio::time::sleep(HELD_BACK).await;
             body::end_after_answer(request);
             ApiError::TooManyAttempts { seconds }

@@ -33,7 +33,7 @@ pub(super) async fn metrics(_: Reader, handles: Data<Handles>) -> Result<HttpRes
     }
     let gauges = Gauges::into(&registry);
     in_flight(&handles, &gauges);
-    clock(&handles, &gauges);
+    signatures(&handles, &gauges);
     process::show(&gauges);
     let stored = of_store(&handles, &gauges).await;
     gauges.one(
@@ -74,10 +74,20 @@ fn in_flight(handles: &Handles, gauges: &Gauges<'_>) {
     );
 }
 
-fn clock(handles: &Handles, gauges: &Gauges<'_>) {
+fn signatures(handles: &Handles, gauges: &Gauges<'_>) {
     let meter = handles.receiver.meter();
     #[expect(clippy::cast_precision_loss, reason = "what is lost of a time is less than it")]
     let seconds = |seconds: i64| seconds as f64;
+    let secrets = handles.receiver.secrets();
+    let used = secrets.iter().filter_map(|secret| {
+        Some(([secret.name.as_str(), secret.fingerprint.as_str()], seconds(secret.last_used?)))
+    });
+    gauges.labelled(
+        "bursar_secret_last_used_timestamp_seconds",
+        "When a delivery was last signed with a webhook secret, since this start.",
+        &["secret", "fingerprint"],
+        used,
+    );
     if let Some(last) = meter.last_skew() {
         gauges.one(
             "bursar_clock_skew_last_seconds",

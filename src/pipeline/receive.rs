@@ -99,9 +99,9 @@ impl Receiver {
         now: Timestamp,
     ) -> Result<Receipt, ReceiveError> {
         let (verifier, seconds) = (self.verifier.get(), now.signed_seconds());
-        let verified = verifier.verify(signature, body, seconds);
-        self.note_skew(signature, &verified, seconds);
-        let source = verified?;
+        let signer = verifier.verify(signature, body, seconds);
+        self.note_skew(signature, &signer, seconds);
+        let source = signer?;
         let event = wire::read(body, now)?;
         let (id, event_type) = (event.id.clone(), event.event_type.clone());
         let object_id = event.object_id.clone();

@@ -7,7 +7,7 @@ use bursar::clock;
 use bursar::config::SETTINGS;
 use serde_json::{Value, json};
 
-use crate::process::{Ended, OPERATOR, Place, READER, SECRET, payout, run};
+use crate::process::{Ended, OPERATOR, Place, READER, SECRET, id_of, payout, run};
 use crate::support::platform::sandbox;
 use crate::support::stripe::{FakeStripe, Received, Reply};
 
@@ -324,7 +324,7 @@ fn endpoints_are_held_against_the_secrets() {
 fn what_a_server_warns_of_is_told_with_its_remedy() {
     let place = Place::new();
     let line = json!({
-        "id": "evt_1", "livemode": false, "received_at": "2020-01-01T00:00:00Z",
+        "id": id_of(&payout("old")), "livemode": false, "received_at": "2020-01-01T00:00:00Z",
         "source": "platform", "flags": [], "body": String::from_utf8(payout("old")).unwrap(),
     });
     crate::process::run_with_input(place.command(&["import", "-"]), line.to_string().as_bytes())

@@ -48,10 +48,13 @@ impl Wanted {
         checker.max_total_body_bytes(max_body_bytes);
         checker.max_connections();
         checker.backfill_every();
+        checker.auth_failures();
+        checker.reload_every();
         checker.region();
         checker.onboarding();
         checker.otlp_endpoint();
         checker.log();
+        let warnings = checker.warnings().to_vec();
         match checker.finish() {
             Ok(()) => findings.good("settings", format!("all {} can be used", SETTINGS.len())),
             Err(problems) => {
@@ -61,7 +64,7 @@ impl Wanted {
                     .for_each(|problem| findings.told(Level::Wrong, "settings", problem));
             }
         }
-        for warning in &settings.warnings {
+        for warning in &warnings {
             findings.warning("settings", warning, "take the variable away, or correct its name");
         }
         if let Some((tokens, insecure)) = &tokens {

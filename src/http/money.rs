@@ -9,7 +9,7 @@ use crate::http::Handles;
 use crate::http::auth::Payer;
 use crate::http::error::ApiError;
 use crate::http::input::Input;
-use crate::http::operations::{Order, check_path_id};
+use crate::http::operations::{check_path_id, place};
 use crate::pipeline::operations::wanted::Wanted;
 
 /// What a bank shows; Stripe's bound.
@@ -23,12 +23,10 @@ pub(super) async fn create_topup(
     payload: Payload,
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
-    let mut order = Order::take(request, payer, payload, &handles).await?;
-    let params = topup(&mut order.input);
-    order.place(Some(Wanted::Topup { params })).await
+    place(request, payer, payload, &handles, |input| Some(topup(input))).await
 }
 
-fn topup(input: &mut Input) -> Params {
+fn topup(input: &mut Input) -> Wanted {
     let mut params = Params::default();
     amount(input, &mut params, true);
     let currency = input.currency("currency");
@@ -46,7 +44,7 @@ fn topup(input: &mut Input) -> Params {
     put(&mut params, "transfer_group", group);
     input.pass_text("source", &mut params);
     input.pass_metadata(&mut params);
-    params
+    Wanted::Topup { params }
 }
 
 fn is_statement(text: &str) -> bool {
@@ -62,8 +60,7 @@ pub(super) async fn cancel_topup(
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
     let topup = check_path_id(Kind::Topup, id.into_inner())?;
-    let order = Order::take(request, payer, payload, &handles).await?;
-    order.place(Some(Wanted::CancelTopup { topup })).await
+    place(request, payer, payload, &handles, |_| Some(Wanted::CancelTopup { topup })).await
 }
 
 pub(super) async fn create_transfer(
@@ -72,9 +69,7 @@ pub(super) async fn create_transfer(
     payload: Payload,
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
-    let mut order = Order::take(request, payer, payload, &handles).await?;
-    let wanted = transfer(&mut order.input);
-    order.place(wanted).await
+    place(request, payer, payload, &handles, transfer).await
 }
 
 fn transfer(input: &mut Input) -> Option<Wanted> {
@@ -110,14 +105,17 @@ pub(super) async fn reverse_transfer(
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
     let transfer = check_path_id(Kind::Transfer, id.into_inner())?;
-    let mut order = Order::take(request, payer, payload, &handles).await?;
+    place(request, payer, payload, &handles, |input| Some(reversal(transfer, input))).await
+}
+
+fn reversal(transfer: String, input: &mut Input) -> Wanted {
     let mut params = Params::default();
     // Without an amount all that is left goes back.
-    amount(&mut order.input, &mut params, false);
-    let description = order.input.text("description", LONGEST_DESCRIPTION);
+    amount(input, &mut params, false);
+    let description = input.text("description", LONGEST_DESCRIPTION);
     put(&mut params, "description", description);
-    order.input.pass_metadata(&mut params);
-    order.place(Some(Wanted::Reversal { transfer, params })).await
+    input.pass_metadata(&mut params);
+    Wanted::Reversal { transfer, params }
 }
 
 fn amount(input: &mut Input, params: &mut Params, required: bool) -> Option<i64> {

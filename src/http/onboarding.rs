@@ -2,7 +2,7 @@
 
 use actix_web::http::header;
 use actix_web::web::{Data, Path, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde_json::json;
 
 use crate::domain::id::Kind;
@@ -11,7 +11,7 @@ use crate::http::Handles;
 use crate::http::auth::Payer;
 use crate::http::error::ApiError;
 use crate::http::input::Input;
-use crate::http::operations::{Order, check_path_id, key};
+use crate::http::operations::{Order, check_path_id, key, place};
 use crate::pipeline::operations::wanted::{Asked, Wanted, new_key};
 use crate::stripe::outgoing::{Link, ReturnUrls, is_web_url};
 
@@ -39,10 +39,12 @@ pub(super) async fn create_account(
     payload: Payload,
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
-    let mut order = Order::take(request, payer, payload, &handles).await?;
-    let params = account(&mut order.input);
-    let reference = order.input.text("reference", LONGEST_REFERENCE);
-    order.place(Some(Wanted::Account { params, reference })).await
+    place(request, payer, payload, &handles, |input| {
+        let params = account(input);
+        let reference = input.text("reference", LONGEST_REFERENCE);
+        Some(Wanted::Account { params, reference })
+    })
+    .await
 }
 
 fn account(input: &mut Input) -> Params {
@@ -70,16 +72,19 @@ pub(super) async fn create_person(
     handles: Data<Handles>,
 ) -> Result<HttpResponse, ApiError> {
     let account = check_path_id(Kind::Account, id.into_inner())?;
-    let mut order = Order::take(request, payer, payload, &handles).await?;
+    place(request, payer, payload, &handles, |input| Some(person(account, input))).await
+}
+
+fn person(account: String, input: &mut Input) -> Wanted {
     let mut params = Params::default();
     for name in PERSON_TEXTS {
-        order.input.pass_text(name, &mut params);
+        input.pass_text(name, &mut params);
     }
     for name in PERSON_OBJECTS {
-        order.input.pass_nested(name, &mut params);
+        input.pass_nested(name, &mut params);
     }
-    order.input.pass_metadata(&mut params);
-    order.place(Some(Wanted::Person { account, params })).await
+    input.pass_metadata(&mut params);
+    Wanted::Person { account, params }
 }
 
 pub(super) async fn create_link(
@@ -97,9 +102,13 @@ pub(super) async fn create_link(
     let (refresh_url, return_url) = urls.ok_or(ApiError::InvalidRequest(Vec::new()))?;
     let link = operations.link(Wanted::Link { account, refresh_url, return_url }, asked).await?;
     let Link { url, expires_at } = link;
-    let mut response = HttpResponse::Created();
+    Ok(uncached(HttpResponse::Created()).json(json!({ "url": url, "expires_at": expires_at })))
+}
+
+/// What is for one person's eyes, once.
+fn uncached(mut response: HttpResponseBuilder) -> HttpResponseBuilder {
     response.insert_header((header::CACHE_CONTROL, "no-store"));
-    Ok(response.json(json!({ "url": url, "expires_at": expires_at })))
+    response
 }
 
 /// The call of the guide's mobile samples: finds the account, or creates it, and answers where to
@@ -125,9 +134,7 @@ pub(super) async fn onboard_user(
     let account = operations.account_of(&reference.ok_or_else(nothing)?, params, &by.name).await?;
     let wanted = Wanted::Link { account: account.clone(), refresh_url, return_url };
     let link = operations.link(wanted, asked).await?;
-    let mut response = HttpResponse::Ok();
-    response.insert_header((header::CACHE_CONTROL, "no-store"));
-    Ok(response.json(json!({ "url": link.url, "account": account })))
+    Ok(uncached(HttpResponse::Ok()).json(json!({ "url": link.url, "account": account })))
 }
 
 /// Where people come back to.

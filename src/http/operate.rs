@@ -9,6 +9,7 @@ use crate::clock;
 use crate::domain::audit::{AuditAction, Named};
 use crate::http::audit::{Act, Brings, audited};
 use crate::http::auth::Operator;
+use crate::http::body::Body;
 use crate::http::error::ApiError;
 use crate::http::operations::LONGEST_REASON;
 use crate::http::query::Query;
@@ -171,7 +172,7 @@ pub(super) async fn reason(
     payload: Payload,
     handles: &Handles,
 ) -> Result<Option<String>, ApiError> {
-    let body = body::take(request, payload, &handles.reason_bounds(), &handles.body_room).await?;
+    let body = reason_body(request, payload, handles).await?;
     let because = match body.trim_ascii() {
         [] => Because::default(),
         body => json_object(body).map_err(|why| {
@@ -192,6 +193,15 @@ pub(super) fn bounded(reason: Option<String>) -> Result<Option<String>, ApiError
         )));
     }
     Ok(reason)
+}
+
+/// The body of what an operator does, in which little more than a reason has room.
+pub(super) async fn reason_body<'h>(
+    request: &HttpRequest,
+    payload: Payload,
+    handles: &'h Handles,
+) -> Result<Body<'h>, ApiError> {
+    body::take(request, payload, &handles.reason_bounds(), &handles.body_room).await
 }
 
 fn json_object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {

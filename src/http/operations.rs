@@ -14,7 +14,7 @@ use crate::http::error::ApiError;
 use crate::http::input::Input;
 use crate::http::objects::{respond, slice};
 use crate::http::query::Query;
-use crate::http::{Handles, body, view};
+use crate::http::{Handles, body, operate, view};
 use crate::pipeline::operations::wanted::{Asked, Wanted};
 use crate::pipeline::operations::{Operations, resolve as resolve_without_key};
 use crate::store::OperationFilter;
@@ -72,8 +72,7 @@ pub(super) async fn resolve(
 ) -> Result<HttpResponse, ApiError> {
     let query = Query::of(&request, &["livemode"])?;
     let livemode = query.livemode(handles.livemode_of_operations())?;
-    let body = body::take(&request, payload, &handles.reason_bounds(), &handles.body_room).await?;
-    let mut input = Input::parse(&body)?;
+    let mut input = Input::parse(&operate::reason_body(&request, payload, &handles).await?)?;
     let outcome = input.word("outcome", &OUTCOMES);
     let outcome = input.required("outcome", outcome);
     let reason = input.text("reason", LONGEST_REASON);
@@ -108,6 +107,23 @@ async fn decide(
     })
 }
 
+/// Takes in a request for something to be done, and has done what its fields become.
+pub(super) async fn place(
+    request: HttpRequest,
+    payer: Payer,
+    payload: Payload,
+    handles: &Handles,
+    wanted: impl FnOnce(&mut Input) -> Option<Wanted>,
+) -> Result<HttpResponse, ApiError> {
+    let Order { operations, asked, mut input } =
+        Order::take(request, payer, payload, handles).await?;
+    let wanted = wanted(&mut input);
+    input.finish()?;
+    // What is missing was named.
+    let wanted = wanted.ok_or(ApiError::InvalidRequest(Vec::new()))?;
+    told(operations.request(&wanted, &asked).await?)
+}
+
 /// A request for something to be done, before its body was looked at.
 pub(super) struct Order<'h> {
     pub(super) operations: &'h Operations,
@@ -140,16 +156,6 @@ impl<'h> Order<'h> {
             body::take(&request, payload, &handles.order_bounds(), &handles.body_room).await?;
         let input = Input::parse(&body)?;
         Ok(Self { operations, asked, input })
-    }
-
-    /// Has it done, once all of the input is understood.
-    pub(super) async fn place(self, wanted: Option<Wanted>) -> Result<HttpResponse, ApiError> {
-        let Self { operations, asked, input } = self;
-        input.finish()?;
-        // What is missing was named.
-        let Some(wanted) = wanted else { return Err(ApiError::InvalidRequest(Vec::new())) };
-        let operation = operations.request(&wanted, &asked).await?;
-        told(operation)
     }
 }
 

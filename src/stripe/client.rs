@@ -148,7 +148,16 @@ pub struct StripeError {
     pub param: Option<String>,
 }
 
-/// Why a call has no answer, by what is known about its effect.
+impl StripeError {
+    /// What names the refusal best.
+    pub fn word(&self) -> &str {
+        let kind = Some(self.kind.as_str()).filter(|kind| !kind.is_empty());
+        self.code.as_deref().or(kind).unwrap_or("no details")
+    }
+}
+
+/// Why a call has no answer, by what is known about its effect. Reasons are in our words: Stripe's
+/// can repeat what is personal.
 ///
 /// It speaks of this call alone. Where an earlier call with the same idempotency key ended as
 /// [`CallError::Unknown`], only an [`Answer`] or a [`CallError::Refused`] settles it, and of these
@@ -174,6 +183,16 @@ impl CallError {
             Self::NotDone { retry, .. } => *retry,
             Self::Unknown { .. } => true,
             Self::Refused { .. } => false,
+        }
+    }
+
+    /// Without Stripe's own words, which can repeat what is personal.
+    pub fn plainly(&self) -> String {
+        match self {
+            Self::Refused { status, error, .. } => {
+                format!("Stripe refused the call with {status} ({})", error.word())
+            }
+            Self::NotDone { .. } | Self::Unknown { .. } => self.to_string(),
         }
     }
 

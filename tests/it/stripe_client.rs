@@ -368,6 +368,35 @@ fn a_refusal_brings_stripes_own_words() {
 }
 
 #[test]
+fn what_is_said_of_a_call_that_was_not_done_or_may_have_been_repeats_none_of_stripes_words() {
+    let says = |status: u16, code: &str| {
+        let error = json!({ "error": {
+            "type": "invalid_request_error", "code": code, "message": "MARKER7f3a, born 1990",
+        } });
+        Reply::json(status, &error)
+    };
+    for (replies, code) in [
+        (vec![says(429, "rate_limit")], "rate_limit"),
+        (vec![says(409, "")], "409"),
+        (vec![Reply::HangUp, says(403, "no_permission")], "no_permission"),
+        (vec![Reply::HangUp, says(429, "rate_limit")], "rate_limit"),
+        (vec![says(500, "")], "500"),
+        (vec![says(400, "parameter_unknown")], "parameter_unknown"),
+    ] {
+        let stripe = FakeStripe::scripted(replies);
+        let error = call(&stripe.base, persistence(), &transfer()).0.unwrap_err();
+        let kept = match &error {
+            CallError::NotDone { reason, .. } | CallError::Unknown { reason, .. } => reason,
+            CallError::Refused { .. } => "",
+        };
+        assert_eq!(error.request_id(), Some("req_1"), "{error}");
+        let said = error.plainly();
+        assert!(said.contains(code), "{said}");
+        assert!(!said.contains("MARKER7f3a") && !kept.contains("MARKER7f3a"), "{said}, {kept}");
+    }
+}
+
+#[test]
 fn what_stripe_answered_is_in_no_debug() {
     let body = r#"{"id":"tr_1","description":"MARKER7f3a"}"#;
     let stripe = FakeStripe::scripted(vec![plain(200, body)]);

@@ -35,7 +35,7 @@ pub enum OperationState {
     Succeeded,
     /// Stripe, or bursar before it called, said no; nothing happened.
     Refused,
-    /// It was sent, and what became of it is not known.
+    /// It was sent, or may have been, and what became of it is not known.
     Unknown,
 }
 
@@ -63,8 +63,10 @@ impl OperationState {
     /// The states that may follow directly. The table is the whole specification.
     pub fn next(self) -> &'static [Self] {
         match self {
+            // In doubt where a store that was put back from a copy does not know what was sent
+            // since, and Stripe cannot tell either.
             Self::Requested | Self::WaitingForFunds => {
-                &[Self::Sent, Self::Refused, Self::Succeeded]
+                &[Self::Sent, Self::Refused, Self::Succeeded, Self::Unknown]
             }
             // Back to the start when it certainly did not reach Stripe; back to waiting when Stripe
             // refused it for want of funds.
@@ -201,7 +203,8 @@ pub struct Tag {
     pub exclusive: bool,
 }
 
-/// Why Stripe refused, or why there is no answer; Stripe's own words where it gave some.
+/// Why Stripe refused, or why there is no answer; in Stripe's own words where it refused to move
+/// money, else in ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperationError {
     /// HTTP status of Stripe's answer.
@@ -339,11 +342,19 @@ impl Operation {
         age >= KEY_LIFETIME_SECONDS
     }
 
-    /// Whether a call with the key of this attempt is sure to be known to Stripe for the same.
+    /// Whether Stripe is sure to know a call with the key of this attempt for the same.
+    pub fn key_is_known(&self, now: Timestamp) -> bool {
+        self.age_seconds(now) < KEY_LIFETIME_SECONDS
+    }
+
+    /// Whether that is so, and the call still of use.
     pub fn key_lives(&self, now: Timestamp) -> bool {
+        self.age_seconds(now) < self.action.lifetime_seconds()
+    }
+
+    fn age_seconds(&self, now: Timestamp) -> i64 {
         let since = self.sent_at.unwrap_or(self.requested_at);
-        let age = now.signed_seconds().saturating_sub(since.signed_seconds());
-        age < self.action.lifetime_seconds()
+        now.signed_seconds().saturating_sub(since.signed_seconds())
     }
 
     pub fn due(&self, now: Timestamp) -> Due {

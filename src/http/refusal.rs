@@ -29,6 +29,7 @@ pub(super) fn of_request(error: &RequestError) -> Code {
         RequestError::NoSuchOperation(_) => Code::NotFound,
         RequestError::NotUnknown { .. } => Code::OutcomeIsKnown,
         RequestError::Refused(operation) => of_operation(operation),
+        RequestError::LinkOver(_) => Code::LinkExpired,
         RequestError::NoLink(_) => Code::OutcomeUnknown,
         RequestError::Store(_) => Code::StoreUnavailable,
     }

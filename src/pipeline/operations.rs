@@ -5,9 +5,9 @@
 //! of its own, which outlives the request that asked for it. What one run of the process leaves
 //! open the next one goes on with. Deliveries never wait for any of it.
 //!
-//! Read [`wanted`] first: what can be asked for. `funds` holds transfers until their money is
-//! there, [`links`] sends people to onboarding, `lookup` asks Stripe what there is when it is too
-//! late to send something again.
+//! Read [`wanted`] first: what can be asked for; then `requests`: how it is taken up. `funds` holds
+//! transfers until their money is there, in the `lines` of their currencies, [`links`] sends people
+//! to onboarding, `lookup` asks Stripe what there is when it is too late to send something again.
 //!
 //! **Never in here:** status codes, our JSON, or a reading of the clock. The address of a link is
 //! in no record, no log and no `Debug`.
@@ -16,8 +16,10 @@ mod checks;
 mod drive;
 mod error;
 mod funds;
+mod lines;
 pub mod links;
 mod lookup;
+mod requests;
 mod spending;
 mod sweep;
 mod turns;
@@ -30,18 +32,17 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use crate::domain::operation::{Happening, Operation, OperationState};
 use crate::domain::region::RegionRule;
 use crate::domain::time::Timestamp;
 use crate::pipeline::pace::Pace;
 use crate::pipeline::refetch::Refetcher;
-use crate::store::{
-    Advanced, Begun, OperationFilter, OperationName, SharedStore, Slice, StoreError,
-};
+use crate::store::{Advanced, OperationFilter, OperationName, SharedStore, Slice, StoreError};
 use crate::stripe::client::Access;
 pub use error::RequestError;
+use lines::Lines;
+use requests::TurnedDown;
 use spending::Spending;
 use sweep::Schedule;
 pub use sweep::SweepRisk;
@@ -52,8 +53,6 @@ use wanted::{Asked, Wanted};
 const AT_ONCE: usize = 16;
 /// Open operations that are read at a time.
 const PAGE: usize = 200;
-/// How long who asked waits before being told to come back.
-const PATIENCE: Duration = Duration::from_secs(25);
 
 /// Leave to make one call; held while it is made.
 type Permit<'a> = Option<SemaphorePermit<'a>>;
@@ -84,7 +83,11 @@ struct Inner {
     /// Transfers may be waiting for funds.
     waiting: watch::Sender<u64>,
     stopping: watch::Sender<bool>,
+    /// Of one operation, and of what is left to spend in one currency.
     turns: Turns,
+    /// Of one key of a caller's, with what the last one was told.
+    keys: Turns<Option<TurnedDown>>,
+    lines: Lines,
 }
 
 /// What operations work with.
@@ -118,6 +121,8 @@ impl Operations {
             waiting: watch::Sender::new(1),
             stopping: watch::Sender::new(false),
             turns: Turns::default(),
+            keys: Turns::default(),
+            lines: Lines::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -291,90 +296,5 @@ impl Inner {
         let filter =
             OperationFilter { open: true, oldest_first: true, ..OperationFilter::default() };
         self.store.operations(self.access.livemode, filter, Slice { from, limit: PAGE }).await
-    }
-
-    /// What became of the same request before.
-    async fn known(
-        &self,
-        wanted: &Wanted,
-        asked: &Asked,
-    ) -> Result<Option<Operation>, RequestError> {
-        let name = OperationName::Key(asked.client_key.clone());
-        let known = self.store.operation_named(self.access.livemode, name).await?;
-        known.map(|known| self.same(wanted, known)).transpose()
-    }
-
-    /// The operation that has the key, when it is of the same request.
-    #[expect(clippy::unused_self, reason = "reads as what is known here")]
-    fn same(&self, wanted: &Wanted, known: Operation) -> Result<Operation, RequestError> {
-        if wanted.is_of(&known) { Ok(known) } else { Err(RequestError::KeyReused(known.id)) }
-    }
-
-    /// The recorded operation of a request, which somebody drives from now on.
-    async fn taken_up(
-        self: &Arc<Self>,
-        wanted: &Wanted,
-        asked: &Asked,
-    ) -> Result<Operation, RequestError> {
-        // Of one key, one at a time: who comes second finds what the first has recorded, and is
-        // not turned down for what that one spends.
-        let _turn = self.turns.of(&format!("key {}", asked.client_key)).await;
-        if let Some(known) = self.known(wanted, asked).await? {
-            if known.state.is_open() {
-                self.take_up(&known);
-            }
-            return Ok(known);
-        }
-        let warnings = self.check(wanted).await?;
-        let request = wanted.request(asked, self.access.livemode, warnings);
-        match self.store.begin(Operation::new(request, self.now())).await? {
-            Begun::New(operation) => {
-                tracing::info!(
-                    operation.id = %operation.id,
-                    action = operation.action.word(),
-                    by = %operation.by,
-                    "an operation was asked for"
-                );
-                self.take_up(&operation);
-                Ok(operation)
-            }
-            Begun::Known(known) => self.same(wanted, known),
-            Begun::Taken(other) => Err(RequestError::ReferenceTaken(Box::new(other))),
-        }
-    }
-
-    fn take_up(self: &Arc<Self>, operation: &Operation) {
-        if operation.state == OperationState::WaitingForFunds {
-            self.waiting.send_modify(|count| *count = count.wrapping_add(1));
-        } else {
-            self.spawn(operation);
-        }
-    }
-
-    /// Waits until there is something to tell: the outcome, or that it takes longer.
-    async fn told(&self, mut operation: Operation) -> Result<Operation, StoreError> {
-        let deadline = Instant::now() + PATIENCE;
-        let (mut steps, mut stopping) = (self.steps.subscribe(), self.stopping.subscribe());
-        loop {
-            steps.borrow_and_update();
-            let held = self.store.operation(operation.livemode, &operation.id).await?;
-            operation = held.unwrap_or(operation);
-            match operation.state {
-                OperationState::Requested | OperationState::Sent => {}
-                OperationState::WaitingForFunds
-                | OperationState::Succeeded
-                | OperationState::Refused
-                | OperationState::Unknown => return Ok(operation),
-            }
-            let waited = async {
-                tokio::select! {
-                    _ = steps.changed() => true,
-                    _ = stopping.wait_for(|stopping| *stopping) => false,
-                }
-            };
-            if !tokio::time::timeout_at(deadline, waited).await.unwrap_or(false) {
-                return Ok(operation);
-            }
-        }
     }
 }

@@ -23,6 +23,8 @@ pub struct Pace {
     pub patience: Duration,
     /// Between two looks at what has changed.
     pub between_looks: Duration,
+    /// How long who asked for a call waits before being told to come back.
+    pub answer_within: Duration,
 }
 
 impl Default for Pace {
@@ -34,6 +36,7 @@ impl Default for Pace {
             attempts: 9,
             patience: Duration::from_mins(5),
             between_looks: Duration::from_secs(1),
+            answer_within: Duration::from_secs(25),
         }
     }
 }

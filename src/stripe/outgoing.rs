@@ -17,8 +17,6 @@ pub const CONTROLLER: [(&str, &str); 3] = [
     ("controller[stripe_dashboard][type]", "express"),
 ];
 
-const SECONDS_PER_DAY: i64 = 86_400;
-
 /// Fields of an answer that are kept: what says what was made. Nothing that is personal.
 const KEPT: &[&str] = &[
     "id",
@@ -89,30 +87,36 @@ pub fn kept_of(answer: &Answer) -> Json {
 }
 
 /// The call that asks Stripe for what an operation may have made; `None` where there is none to
-/// ask with.
+/// ask with. Not asked by time: Stripe's clock need not be ours, and that of a sandbox is set.
 pub fn lookup_of(operation: &Operation) -> Option<Call> {
     let subject = operation.subject.as_deref().unwrap_or_default();
-    // Clocks differ, seldom by much.
-    let since = operation.sent_at.unwrap_or(operation.requested_at);
-    let since = since.signed_seconds().saturating_sub(SECONDS_PER_DAY);
-    let list = |path: String| Call::get(path).with("limit", 100).with("created[gte]", since);
+    let list = |path: String| Call::get(path).with("limit", 100);
     let terms = operation.terms.as_ref();
     match operation.action {
         Action::CreateAccount => Some(list(path(&["v1", "accounts"]))),
-        Action::CreatePerson => {
-            Some(Call::get(path(&["v1", "accounts", subject, "persons"])).with("limit", 100))
-        }
+        Action::CreatePerson => Some(list(path(&["v1", "accounts", subject, "persons"]))),
         Action::CreateTopup => Some(list(path(&["v1", "topups"]))),
         Action::CreateTransfer => {
             let call = list(path(&["v1", "transfers"]));
             let destination = terms.map(|terms| &terms.destination);
             Some(destination.into_iter().fold(call, |call, id| call.with("destination", id)))
         }
-        Action::ReverseTransfer => {
-            Some(Call::get(path(&["v1", "transfers", subject, "reversals"])).with("limit", 100))
-        }
+        Action::ReverseTransfer => Some(list(path(&["v1", "transfers", subject, "reversals"]))),
         Action::CancelTopup => Some(Call::get(path(&["v1", "topups", subject]))),
         Action::CreateOnboardingLink => None,
+    }
+}
+
+/// Whether an answer is one to this call, and not whatever something between us and Stripe says.
+pub fn names_what_was_made(action: Action, answer: &Answer) -> bool {
+    match action {
+        Action::CreateOnboardingLink => link_of(answer).is_some(),
+        Action::CreateAccount
+        | Action::CreatePerson
+        | Action::CreateTopup
+        | Action::CancelTopup
+        | Action::CreateTransfer
+        | Action::ReverseTransfer => answer.id().is_some_and(|id| !id.is_empty()),
     }
 }
 

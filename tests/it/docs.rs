@@ -308,7 +308,9 @@ fn meaning(state: OperationState) -> &'static str {
         OperationState::Sent => "a call is under way",
         OperationState::Succeeded => "Stripe has done it",
         OperationState::Refused => "nothing was done; `error` or `reasons` say why",
-        OperationState::Unknown => "it was sent, and what became of it is being found out",
+        OperationState::Unknown => {
+            "it was sent, or may have been, and what became of it is being found out"
+        }
     }
 }
 

@@ -30,6 +30,8 @@ mod openapi;
 mod operations;
 /// kill -9 around calls to Stripe.
 mod operations_crash;
+/// Calls to Stripe in an order, and at times, that no server would let a test choose.
+mod operations_directed;
 /// Calls to Stripe that go wrong in every way.
 mod operations_faults;
 /// Transfers that wait for their money.

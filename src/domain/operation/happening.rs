@@ -51,6 +51,8 @@ pub enum Happening {
     NotDone { reason: String, retry: bool, request_id: Option<String> },
     /// It was sent, and there is no answer.
     Lost { reason: String, request_id: Option<String> },
+    /// It may have been sent by a run of which this store knows nothing, and Stripe cannot tell.
+    Doubted { reason: String },
     /// bursar does not send it.
     TurnedDown { reasons: Vec<Reason> },
     /// An event tells of the object.
@@ -125,7 +127,8 @@ impl Operation {
             Happening::NotDone { retry: false, .. } => {
                 is_under_way.then_some(OperationState::Refused)
             }
-            Happening::Lost { .. } => Some(OperationState::Unknown),
+            Happening::Lost { .. } => (!is_unsent).then_some(OperationState::Unknown),
+            Happening::Doubted { .. } => is_unsent.then_some(OperationState::Unknown),
             Happening::TurnedDown { .. } => (!is_under_way).then_some(OperationState::Refused),
             Happening::Reported { .. } => Some(OperationState::Succeeded),
             // Also of what seems never to have been sent, in a store put back from a copy.
@@ -174,6 +177,7 @@ impl Operation {
             Happening::Lost { reason, request_id } => {
                 self.fail_with("outcome_unknown", reason, request_id);
             }
+            Happening::Doubted { reason } => self.fail_with("outcome_unknown", reason, None),
             Happening::TurnedDown { reasons } => {
                 self.reasons = reasons;
                 self.settled = Some(Settled::Bursar);
@@ -233,6 +237,7 @@ impl Operation {
             | Happening::Refused { .. }
             | Happening::NotDone { .. }
             | Happening::Lost { .. }
+            | Happening::Doubted { .. }
             | Happening::TurnedDown { .. }
             | Happening::Reported { .. }
             | Happening::Found { .. }

@@ -59,6 +59,10 @@ fn lost() -> Happening {
     Happening::Lost { reason: "hung up".to_owned(), request_id: None }
 }
 
+fn doubted() -> Happening {
+    Happening::Doubted { reason: "nobody can tell".to_owned() }
+}
+
 fn reported() -> Happening {
     Happening::Reported { object_id: "tr_1".to_owned(), event_id: "evt_1".to_owned() }
 }
@@ -85,6 +89,7 @@ fn what_happens_leads_where_the_table_says() {
         ("not done", not_done(true), [None, None, Some(Requested), None, None, None]),
         ("never done", not_done(false), [None, None, Some(Refused), None, None, None]),
         ("lost", lost(), [None, None, Some(Unknown), None, None, None]),
+        ("doubted", doubted(), [Some(Unknown), Some(Unknown), None, None, None, None]),
         ("turned down", turned_down(), [Some(Refused), Some(Refused), None, None, None, None]),
         (
             "reported",
@@ -128,6 +133,7 @@ fn every_move_of_the_table_can_happen() {
         refused(400, "balance_insufficient"),
         not_done(true),
         lost(),
+        doubted(),
         turned_down(),
         reported(),
     ];
@@ -185,6 +191,11 @@ fn a_call_that_waited_until_its_key_may_have_been_forgotten_is_not_made() {
     let sent_at = sent.sent_at.unwrap().signed_seconds();
     assert!(sent.key_lives(at(sent_at + KEY_LIFETIME_SECONDS - 1)));
     assert!(!sent.key_lives(at(sent_at + KEY_LIFETIME_SECONDS)));
+    // A link is of no use any more long before.
+    let link = Operation { action: Action::CreateOnboardingLink, ..sent };
+    assert!(!link.key_lives(at(sent_at + 600)));
+    assert!(link.key_is_known(at(sent_at + KEY_LIFETIME_SECONDS - 1)));
+    assert!(!link.key_is_known(at(sent_at + KEY_LIFETIME_SECONDS)));
 }
 
 #[test]

@@ -39,6 +39,7 @@ codes! {
     IdempotencyMismatch "idempotency_mismatch" [409] "The key was used for another request.";
     LinkAlreadyCreated "link_already_created" [409] "An onboarding link was made, and prefilling is over.";
     ReferenceTaken "reference_taken" [409] "Another account has this reference; `account` names it.";
+    LinkExpired "link_expired" [409] "The link of this key was asked for too long ago; a new one needs a new key.";
     OutcomeIsKnown "outcome_is_known" [409] "Only operations whose outcome is unknown are resolved.";
     RefusedByStripe "refused_by_stripe" [409] "Stripe refused; `stripe` has its words.";
     NotDone "not_done" [409] "It was not done, and is not tried again.";

@@ -40,6 +40,7 @@ const ACCOUNT_PROBLEMS: &[Code] = &[
     Code::IdempotencyMismatch,
     Code::AccountUnknown,
     Code::LinkAlreadyCreated,
+    Code::LinkExpired,
     Code::ReferenceTaken,
     Code::NotPossible,
     Code::NotDone,

@@ -87,7 +87,7 @@ fn explanation(operation: &Operation) -> String {
             format!("Nothing was done: {}", details.collect::<Vec<_>>().join("; "))
         }
         (OperationState::Unknown, why) => format!(
-            "It was sent, and what became of it is not known ({}); that is being found out.",
+            "What became of it is not known ({}); that is being found out.",
             why.unwrap_or("no answer")
         ),
     }

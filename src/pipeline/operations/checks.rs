@@ -8,14 +8,18 @@ use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::operation::{Reason, TransferTerms};
 use crate::domain::region::Region;
 use crate::domain::time::Timestamp;
+use crate::domain::transfer::TransferStatus;
 use crate::pipeline::operations::wanted::{Wanted, link_tag, transfer_tag};
 use crate::pipeline::operations::{Inner, RequestError};
-use crate::store::{Object, OperationName, StoreError};
+use crate::store::{Object, ObjectFilter, OperationName, Slice, StoreError};
 use crate::stripe::outgoing::available_in;
 
 /// A balance that was reported this long ago, and does not cover a transfer, is asked for anew
 /// before the transfer is refused.
 const FRESH_SECONDS: i64 = 60;
+
+/// Transfers among which one is looked for that is like another.
+const NEWEST_TRANSFERS: usize = 500;
 
 /// What is found before a transfer.
 #[derive(Debug, Default)]
@@ -78,17 +82,37 @@ impl Inner {
         } else {
             self.of_funds(terms, &mut findings).await?;
         }
-        let name = OperationName::Tag(transfer_tag(terms));
-        if let Some(alike) = self.store.operation_named(self.access.livemode, name).await? {
-            findings.warnings.push(Reason::new(
-                "possible_duplicate",
-                format!(
-                    "operation {} has the same destination, amount and transfer_group",
-                    alike.id
-                ),
-            ));
-        }
         Ok(findings)
+    }
+
+    /// What others may have changed since a transfer was checked. Who asks has the turn of its
+    /// currency, so that nobody does until it is recorded.
+    pub(super) async fn just_before(&self, terms: &TransferTerms) -> Result<Findings, StoreError> {
+        let mut findings = Findings::default();
+        if !terms.wait_for_funds {
+            let against = against(self.funds(terms).await?, terms);
+            findings.reasons.extend(against);
+        }
+        findings.warnings.extend(self.alike(terms).await?);
+        Ok(findings)
+    }
+
+    /// A transfer like this one, made or asked for before.
+    async fn alike(&self, terms: &TransferTerms) -> Result<Option<Reason>, StoreError> {
+        let livemode = self.access.livemode;
+        let name = OperationName::Tag(transfer_tag(terms));
+        let operation = self.store.operation_named(livemode, name).await?;
+        let alike = if let Some(operation) = operation {
+            Some(format!("operation {}", operation.id))
+        } else {
+            let (filter, slice) =
+                (ObjectFilter::default(), Slice { from: None, limit: NEWEST_TRANSFERS });
+            let newest = self.store.objects(livemode, Kind::Transfer, filter, slice).await?.items;
+            let alike = newest.into_iter().find(|object| is_alike(&object.progress.state, terms));
+            alike.map(|object| format!("transfer {}", object.key.id))
+        };
+        let detail = |what| format!("{what} has the same destination, amount and transfer_group");
+        Ok(alike.map(|what| Reason::new("possible_duplicate", detail(what))))
     }
 
     /// Whether the account can be paid, and money may go where it is.
@@ -138,20 +162,10 @@ impl Inner {
         if funds != Funds::There && self.balance_is_old().await? && self.fetch_balance().await {
             funds = self.funds(terms).await?;
         }
-        let (amount, currency) = (terms.amount, &terms.currency);
-        match funds {
-            Funds::There => {}
-            Funds::Missing { available } => findings.reasons.push(Reason::new(
-                "balance_insufficient",
-                format!("{amount} {currency} are wanted, and {available} are available"),
-            )),
-            Funds::OtherCurrency => findings.reasons.push(Reason::new(
-                "currency_not_available",
-                format!("the platform's balance holds nothing in {currency}"),
-            )),
-            Funds::NotKnown => findings
-                .warnings
-                .push(Reason::new("balance_unknown", "no balance of the platform is known yet")),
+        findings.reasons.extend(against(funds, terms));
+        if funds == Funds::NotKnown {
+            let warning = "no balance of the platform is known yet";
+            findings.warnings.push(Reason::new("balance_unknown", warning));
         }
         Ok(())
     }
@@ -214,6 +228,32 @@ fn available(balance: &Object) -> Option<(&Json, Timestamp)> {
         State::Balance(balance) => balance.available.as_ref().map(|it| (it, known_since)),
         State::Account(_) | State::Topup(_) | State::Transfer(_) | State::Payout(_) => None,
     }
+}
+
+/// Why what there is does not do.
+fn against(funds: Funds, terms: &TransferTerms) -> Option<Reason> {
+    let (amount, currency) = (terms.amount, &terms.currency);
+    match funds {
+        Funds::There | Funds::NotKnown => None,
+        Funds::Missing { available } => Some(Reason::new(
+            "balance_insufficient",
+            format!("{amount} {currency} are wanted, and {available} are available"),
+        )),
+        Funds::OtherCurrency => Some(Reason::new(
+            "currency_not_available",
+            format!("the platform's balance holds nothing in {currency}"),
+        )),
+    }
+}
+
+/// Whether this is such a transfer, and was not taken back.
+fn is_alike(state: &State, terms: &TransferTerms) -> bool {
+    let State::Transfer(transfer) = state else { return false };
+    transfer.status() != TransferStatus::Reversed
+        && transfer.amount == terms.amount
+        && transfer.currency.as_ref() == Some(&terms.currency)
+        && transfer.destination.as_ref() == Some(&terms.destination)
+        && transfer.transfer_group == terms.transfer_group
 }
 
 fn not_payable(id: &str, account: &Account) -> Option<Reason> {

@@ -9,10 +9,11 @@ use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::operation::{
     Action, Due, Happening, Operation, OperationError, OperationState, Reason,
 };
+use crate::pipeline::operations::lookup::Past;
 use crate::pipeline::operations::{Inner, Permit};
 use crate::store::{Advanced, StoreError};
 use crate::stripe::client::{Answer, CallError, StripeError};
-use crate::stripe::outgoing::{call_of, kept_of};
+use crate::stripe::outgoing::{call_of, kept_of, names_what_was_made};
 
 /// How long an answer may be held up by showing what it made.
 const SHOWN_WITHIN: Duration = Duration::from_secs(2);
@@ -90,8 +91,10 @@ impl Inner {
             }
             Due::GiveUp => {
                 drop(permit);
-                if !self.was_never_made(&operation).await? {
-                    return Ok(Turn::Later);
+                match self.past(&operation).await? {
+                    Past::NotToldNow => return Ok(Turn::Later),
+                    Past::Recorded => return Ok(Turn::Done),
+                    Past::NeverMade => {}
                 }
                 let reason = Reason::new("stripe_unreachable", "Stripe could not be reached");
                 self.take(&operation, Happening::TurnedDown { reasons: vec![reason] }).await?;
@@ -136,16 +139,22 @@ impl Inner {
     async fn call(&self, operation: Operation, permit: Permit<'_>) -> Result<Turn, StoreError> {
         // Recording takes time, and clocks are set: looked at last of all.
         if !operation.key_lives(self.now()) {
+            if operation.state == OperationState::Sent {
+                let reason = "it was recorded too slowly to be sent".to_owned();
+                let not_done = Happening::NotDone { reason, retry: true, request_id: None };
+                self.take(&operation, not_done).await?;
+            }
             return Ok(Turn::Further);
         }
         let (result, elapsed) = {
             let _permit = permit;
-            self.spending.sent(&operation, self.now());
+            self.spending.keep_back(&operation, self.now());
             let asked = Instant::now();
             (self.access.stripe.call(&call_of(&operation)).await, asked.elapsed())
         };
-        let answer = result.as_ref().ok().cloned();
-        let mut happening = without_words(operation.action, happening_of(result));
+        let made = |answer: &&Answer| names_what_was_made(operation.action, answer);
+        let answer = result.as_ref().ok().filter(made).cloned();
+        let mut happening = happening_of(operation.action, result);
         if operation.state == OperationState::Unknown
             && matches!(happening, Happening::Refused { .. })
         {
@@ -162,7 +171,7 @@ impl Inner {
         // What was refused with an earlier outcome in doubt is asked for again, too.
         let open = now.state == OperationState::Unknown || now.state == OperationState::Requested;
         if now.state == OperationState::WaitingForFunds {
-            self.waiting.send_modify(|count| *count = count.wrapping_add(1));
+            self.look_at_lines();
         }
         Ok(if later || open { Turn::Later } else { Turn::Done })
     }
@@ -255,7 +264,7 @@ impl Inner {
     }
 
     /// False when everything stops meanwhile.
-    async fn sleep(&self, time: Duration) -> bool {
+    pub(super) async fn sleep(&self, time: Duration) -> bool {
         let mut stopping = self.stopping.subscribe();
         tokio::time::timeout(time, stopping.wait_for(|stopping| *stopping)).await.is_err()
     }
@@ -281,15 +290,19 @@ impl Drop for Driving {
     }
 }
 
-pub(super) fn happening_of(result: Result<Answer, CallError>) -> Happening {
+pub(super) fn happening_of(action: Action, result: Result<Answer, CallError>) -> Happening {
     match result {
-        Ok(answer) => Happening::Answered {
+        Ok(answer) if names_what_was_made(action, &answer) => Happening::Answered {
             object_id: answer.id(),
             object: kept_of(&answer),
             request_id: answer.request_id,
         },
+        Ok(answer) => Happening::Lost {
+            reason: "an answer that names nothing that was made".to_owned(),
+            request_id: answer.request_id,
+        },
         Err(CallError::Refused { status, error, request_id }) => {
-            Happening::Refused { error: error_of(status, error), request_id }
+            Happening::Refused { error: error_of(action, status, error), request_id }
         }
         Err(CallError::NotDone { reason, retry, request_id }) => {
             Happening::NotDone { reason, retry, request_id }
@@ -299,19 +312,18 @@ pub(super) fn happening_of(result: Result<Answer, CallError>) -> Happening {
 }
 
 /// What Stripe says of a person's details can repeat them; what is kept names the field only.
-fn without_words(action: Action, mut happening: Happening) -> Happening {
-    let is_of_a_person = matches!(action, Action::CreateAccount | Action::CreatePerson);
-    if let Happening::Refused { error, .. } = &mut happening
-        && is_of_a_person
-    {
-        "Stripe's words are not kept, since they can repeat personal details"
-            .clone_into(&mut error.message);
+fn error_of(action: Action, status: u16, error: StripeError) -> OperationError {
+    let StripeError { kind, code, mut message, param } = error;
+    match action {
+        Action::CreateAccount | Action::CreatePerson | Action::CreateOnboardingLink => {
+            "Stripe's words are not kept, since they can repeat personal details"
+                .clone_into(&mut message);
+        }
+        Action::CreateTopup
+        | Action::CancelTopup
+        | Action::CreateTransfer
+        | Action::ReverseTransfer => {}
     }
-    happening
-}
-
-pub(super) fn error_of(status: u16, error: StripeError) -> OperationError {
-    let StripeError { kind, code, message, param } = error;
     let kind = Some(kind).filter(|kind| !kind.is_empty());
     OperationError { status: Some(status), kind, code, message, param }
 }

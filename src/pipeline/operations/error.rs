@@ -25,6 +25,10 @@ pub enum RequestError {
     /// Stripe said no, to this or when the same was asked before.
     #[error("Stripe refused it: {}", .0.error.as_ref().map_or("no details", |error| &error.message))]
     Refused(Box<Operation>),
+    #[error(
+        "the link of this Idempotency-Key was asked for too long ago (operation {0}); a new link needs a new key"
+    )]
+    LinkOver(String),
     /// A link has no second half that could be told of later.
     #[error("{0}")]
     NoLink(String),

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use crate::domain::operation::{Happening, Operation, OperationState, Params};
 use crate::pipeline::operations::drive::{Driving, happening_of};
 use crate::pipeline::operations::wanted::{Asked, Wanted, new_key};
-use crate::pipeline::operations::{Inner, Operations, PATIENCE, RequestError};
-use crate::store::{Advanced, Begun};
+use crate::pipeline::operations::{Inner, Operations, Permit, RequestError};
+use crate::store::Advanced;
+use crate::stripe::client::CallError;
 use crate::stripe::outgoing::{Link, call_of, link_of};
 
 impl Operations {
@@ -16,11 +17,18 @@ impl Operations {
         let inner = self.inner.clone();
         // Goes on when who asked goes away: a link that was made must be known to be.
         let work = self.inner.run_to_end(async move {
-            let operation = inner.begun(&wanted, &asked).await?;
-            let _turn = inner.turns.of(&operation.id).await;
+            let _alone = inner.keys.of(&asked.client_key).await;
+            let operation = match inner.known(&wanted, &asked).await? {
+                Some(known) => known,
+                None => inner.begun(&wanted, &asked, Vec::new()).await?,
+            };
+            // In the order in which all take them: two who hold one each would wait for ever.
+            let permit = inner.calls.acquire().await.ok();
+            let turn = inner.turns.of(&operation.id).await;
             // A stop waits for it.
             let driving = Driving::start(&inner, &operation.id);
-            let link = inner.fetch_link(&wanted, operation.clone()).await;
+            let link = inner.fetch_link(&wanted, operation.clone(), permit).await;
+            drop(turn);
             drop(driving);
             if link.is_err() {
                 // Where it is still open, it is gone on with.
@@ -28,7 +36,7 @@ impl Operations {
             }
             link
         });
-        match tokio::time::timeout(PATIENCE, work).await {
+        match tokio::time::timeout(self.inner.pace.answer_within, work).await {
             Ok(done) => done.unwrap_or_else(|| Err(no_link("bursar is stopping; ask again"))),
             Err(_) => Err(no_link("there is no answer yet; ask again with the same key")),
         }
@@ -68,23 +76,11 @@ fn no_link(why: &str) -> RequestError {
 }
 
 impl Inner {
-    /// The recorded operation of a link.
-    async fn begun(&self, wanted: &Wanted, asked: &Asked) -> Result<Operation, RequestError> {
-        if let Some(known) = self.known(wanted, asked).await? {
-            return Ok(known);
-        }
-        let request = wanted.request(asked, self.access.livemode, Vec::new());
-        match self.store.begin(Operation::new(request, self.now())).await? {
-            Begun::New(operation) => Ok(operation),
-            Begun::Known(known) => self.same(wanted, known),
-            Begun::Taken(other) => Err(RequestError::ReferenceTaken(Box::new(other))),
-        }
-    }
-
     async fn fetch_link(
         self: &Arc<Self>,
         wanted: &Wanted,
         operation: Operation,
+        permit: Permit<'_>,
     ) -> Result<Link, RequestError> {
         let held = self.store.operation(operation.livemode, &operation.id).await?;
         let mut operation = held.unwrap_or(operation);
@@ -97,14 +93,18 @@ impl Inner {
                 Advanced::Overtaken(held) => held,
             };
         }
+        // Recording takes time, and clocks are set: looked at last of all.
+        if !operation.key_is_known(self.now()) {
+            return Err(RequestError::LinkOver(operation.id));
+        }
         let call = call_of(&Operation { params: Some(wanted.params()), ..operation.clone() });
         let result = {
-            let _turn = self.calls.acquire().await;
+            let _permit = permit;
             self.access.stripe.call(&call).await
         };
         let link = result.as_ref().ok().and_then(link_of);
-        let why = result.as_ref().err().map(ToString::to_string);
-        let now = self.take(&operation, happening_of(result)).await?;
+        let why = result.as_ref().err().map(CallError::plainly);
+        let now = self.take(&operation, happening_of(operation.action, result)).await?;
         match (link, now.state) {
             (Some(link), _) => Ok(link),
             (None, OperationState::Refused) => Err(refused(&now)),

@@ -12,6 +12,15 @@ const MOST_PAGES: usize = 100;
 /// While the same call can be made again, which is done often: what it made is among the newest.
 const FIRST_PAGE: usize = 1;
 
+/// What Stripe tells of an operation that seems never to have been sent.
+pub(super) enum Past {
+    NeverMade,
+    /// It was made, or nobody can tell. Either is recorded.
+    Recorded,
+    /// Stripe could not be asked.
+    NotToldNow,
+}
+
 impl Inner {
     /// Asks once, when nothing else is left to do.
     pub(super) async fn look_up(&self, operation: Operation) -> Result<Turn, StoreError> {
@@ -25,7 +34,7 @@ impl Inner {
                 self.take(&operation, Happening::Expired).await?;
                 Ok(Turn::Done)
             }
-            // Neither the next look nor any other would tell.
+            // Neither the next look nor any other would tell. An event or a person still can.
             Ok(None) => Ok(Turn::Done),
             Err(_) => Ok(Turn::Later),
         }
@@ -43,19 +52,24 @@ impl Inner {
         }
     }
 
-    /// Whether Stripe has nothing of an operation that seems never to have been sent, and was asked
+    /// Looks at what Stripe has of an operation that seems never to have been sent, and was asked
     /// for long ago: a store that was put back from a copy does not know what was sent since, and
     /// Stripe may have forgotten the key.
-    pub(super) async fn was_never_made(&self, operation: &Operation) -> Result<bool, StoreError> {
-        match self.found(operation, MOST_PAGES).await {
-            Ok(Some(found @ Happening::Found { .. })) => {
-                self.take(operation, found).await?;
-                Ok(false)
-            }
-            Ok(Some(_)) => Ok(true),
-            Ok(None) => Ok(lookup_of(operation).is_none()),
-            Err(_) => Ok(false),
-        }
+    pub(super) async fn past(&self, operation: &Operation) -> Result<Past, StoreError> {
+        let happening = match self.found(operation, MOST_PAGES).await {
+            Ok(Some(found @ Happening::Found { .. })) => found,
+            Ok(Some(_)) => return Ok(Past::NeverMade),
+            Ok(None) if lookup_of(operation).is_none() => return Ok(Past::NeverMade),
+            Ok(None) => Happening::Doubted {
+                reason:
+                    "it is so old that an earlier run may have sent it, and Stripe's lists are \
+                         too long to tell"
+                        .to_owned(),
+            },
+            Err(_) => return Ok(Past::NotToldNow),
+        };
+        self.take(operation, happening).await?;
+        Ok(Past::Recorded)
     }
 
     /// A refusal can speak of the request alone, and not of an earlier call whose outcome is in
@@ -87,7 +101,12 @@ impl Inner {
             self.in_list(operation, call, pages).await
         };
         found.inspect_err(|error| {
-            tracing::warn!(operation.id = %operation.id, %error, "Stripe could not be asked what became of an operation");
+            tracing::warn!(
+                operation.id = %operation.id,
+                error = %error.plainly(),
+                request.id = error.request_id(),
+                "Stripe could not be asked what became of an operation"
+            );
         })
     }
 

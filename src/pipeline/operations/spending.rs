@@ -27,7 +27,7 @@ struct Spent {
 }
 
 impl Spending {
-    pub(super) fn sent(&self, operation: &Operation, now: Timestamp) {
+    pub(super) fn keep_back(&self, operation: &Operation, now: Timestamp) {
         let Some(terms) = &operation.terms else { return };
         let (currency, amount) = (terms.currency.clone(), terms.amount);
         let mut all = self.by_operation.lock().unwrap_or_else(PoisonError::into_inner);
@@ -47,13 +47,11 @@ impl Spending {
                     spent.answered.get_or_insert(operation.updated_at);
                 }
             }
-            OperationState::Refused
-            | OperationState::Requested
-            | OperationState::WaitingForFunds => {
+            OperationState::Refused | OperationState::WaitingForFunds => {
                 all.remove(&operation.id);
             }
-            // It may have gone; until that is known it is kept back.
-            OperationState::Sent | OperationState::Unknown => {}
+            // It goes, or may have gone; until that is known it is kept back.
+            OperationState::Requested | OperationState::Sent | OperationState::Unknown => {}
         }
     }
 

@@ -86,7 +86,7 @@ impl Wanted {
         }
     }
 
-    fn terms(&self) -> Option<&TransferTerms> {
+    pub(super) fn terms(&self) -> Option<&TransferTerms> {
         match self {
             Self::Transfer { terms, .. } => Some(terms),
             Self::Account { .. }
@@ -143,7 +143,8 @@ impl Wanted {
         }
     }
 
-    pub(super) fn request(&self, asked: &Asked, livemode: bool, warnings: Vec<Reason>) -> Request {
+    /// The operation that it becomes, with a new id.
+    pub fn request(&self, asked: &Asked, livemode: bool, warnings: Vec<Reason>) -> Request {
         let id = new_id();
         Request {
             fingerprint: self.fingerprint(&id),
@@ -164,6 +165,11 @@ impl Wanted {
     pub(super) fn is_of(&self, operation: &Operation) -> bool {
         self.action() == operation.action
             && self.fingerprint(&operation.id) == operation.fingerprint
+    }
+
+    /// The same for the same request, as long as this process runs.
+    pub(super) fn print(&self) -> String {
+        self.fingerprint("")
     }
 
     /// Of all that the request says, in any order, and salted: what it was of cannot be guessed

@@ -245,6 +245,7 @@ impl Drop for TestApp {
     fn drop(&mut self) {
         if let Some(Running { stop, thread, .. }) = self.running.take() {
             self.gate.open();
+            self.gate.tell(true);
             stop.send(()).ok();
             thread.join().ok();
         }

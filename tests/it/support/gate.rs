@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Gate {
     /// How many more may pass; none for any number.
     open: watch::Sender<Option<usize>>,
+    /// Whether who began an operation is told so.
+    tells: watch::Sender<bool>,
     /// What the next commits answer instead of being made.
     failures: Mutex<Vec<StoreError>>,
     /// What the store says of its health, when it is not its own word.
@@ -35,6 +37,7 @@ impl Gate {
     pub(crate) fn new() -> Self {
         Self {
             open: watch::Sender::new(None),
+            tells: watch::Sender::new(true),
             failures: Mutex::default(),
             illness: Mutex::default(),
             came: Mutex::default(),
@@ -63,6 +66,11 @@ impl Gate {
     /// How many commits have come to the gate.
     pub(crate) fn came(&self) -> usize {
         *self.came.lock().unwrap()
+    }
+
+    /// Whether who begins an operation is told that it is recorded, or waits for that.
+    pub(crate) fn tell(&self, tells: bool) {
+        self.tells.send_replace(tells);
     }
 
     /// Lets the next commit fail.
@@ -182,7 +190,9 @@ impl Store for Gated {
 
     async fn begin(&self, operation: Operation) -> Result<Begun, StoreError> {
         self.gate.pass().await?;
-        self.store.begin(operation).await
+        let begun = self.store.begin(operation).await;
+        self.gate.tells.subscribe().wait_for(|tells| *tells).await.ok();
+        begun
     }
 
     async fn advance(&self, operation: Operation, version: u64) -> Result<Advanced, StoreError> {

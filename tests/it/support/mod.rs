@@ -5,6 +5,7 @@ mod client;
 mod gate;
 mod stream;
 
+pub(crate) mod directed;
 pub(crate) mod events;
 pub(crate) mod kept;
 pub(crate) mod lives;

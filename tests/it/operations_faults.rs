@@ -1,15 +1,12 @@
 //! Whatever goes wrong with a call: exactly one effect, and a state that is true.
 
 use std::collections::BTreeSet;
-use std::io::Write;
-use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::support::events::balance;
-use crate::support::platform::{Platform, order};
+use crate::support::platform::Platform;
 use crate::support::{Answer, OPERATOR, Request, assert_problem, now};
 use crate::torture;
 
@@ -345,30 +342,6 @@ fn a_stop_ends_after_the_calls_that_are_under_way() {
     platform.app.restart();
     let operation = operation(&platform, "key");
     assert_eq!(operation["state"], "succeeded");
-}
-
-/// It is recorded, and nobody goes on with it yet.
-#[test]
-fn what_was_asked_for_is_done_also_when_who_asked_goes_away_as_it_is_recorded() {
-    let (platform, account) = ready();
-    let wanted = prepare(&platform, &account, "create_transfer");
-    platform.app.gate.tell(false);
-    let mut asking = TcpStream::connect(platform.app.address()).unwrap();
-    asking.write_all(&order(&wanted.path, "key", &wanted.body).bytes()).unwrap();
-    let recorded = || platform.app.column("/v1/operations?state=requested", "idempotency_key");
-    let start = Instant::now();
-    while recorded() != ["key"] {
-        assert!(start.elapsed() < Duration::from_secs(30), "it was never recorded");
-    }
-    asking.shutdown(Shutdown::Both).unwrap();
-    drop(asking);
-    // The server has seen that by the time it has answered others.
-    for _ in 0..5 {
-        recorded();
-    }
-    assert!(platform.calls("POST", "/v1/transfers").is_empty());
-    platform.app.gate.tell(true);
-    check(&platform, &wanted, "key", "gone");
 }
 
 /// The process is gone in the middle; what it had recorded is gone on with.

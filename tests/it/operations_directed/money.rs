@@ -2,6 +2,7 @@
 
 use bursar::domain::operation::{Happening, OperationState, Settled};
 use bursar::pipeline::operations::RequestError;
+use bursar::store::OperationName;
 use bursar::stripe::client::Method;
 use serde_json::{Value, json};
 
@@ -305,6 +306,32 @@ fn a_person_who_refuses_a_transfer_whose_call_is_under_way_is_told_so() {
             let (late, ()) = tokio::join!(refuse(first.clone()), answer);
             assert!(matches!(late, Err(RequestError::NotUnknown { .. })), "{late:?}");
             bench.until(&first, OperationState::Succeeded).await;
+            assert_eq!(bench.stripe.posts(TRANSFERS).len(), 1);
+        },
+    );
+}
+
+/// It is recorded, and nobody goes on with it yet.
+#[test]
+fn what_was_asked_for_is_done_also_when_who_asked_goes_away_as_it_is_recorded() {
+    directed(
+        |call| answer(&made(call, "tr_1")),
+        async |bench| {
+            bench.ready(&[("usd", 1_000)]).await;
+            bench.gate.tell(false);
+            let wanted = transfer(terms(500, "usd", false));
+            let held = async || {
+                let name = OperationName::Key("key".to_owned());
+                bench.store.operation_named(false, name).await.unwrap()
+            };
+            tokio::select! {
+                told = bench.request(&wanted, "key") => panic!("{told:?}"),
+                recorded = wait(async || held().await.is_some()) => assert!(recorded),
+            }
+            assert!(bench.stripe.posts(TRANSFERS).is_empty());
+            bench.gate.tell(true);
+            let id = held().await.unwrap().id;
+            bench.until(&id, OperationState::Succeeded).await;
             assert_eq!(bench.stripe.posts(TRANSFERS).len(), 1);
         },
     );

@@ -8,13 +8,12 @@ mod page;
 
 use std::sync::LazyLock;
 
-use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest, Sha256};
 
-use crate::http::objects::tagged;
+use crate::http::page::guarded;
 
 const STYLE: &str = include_str!("docs/docs.css");
 
@@ -28,17 +27,5 @@ const PAGE_POLICY: &str =
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 pub(super) async fn page(request: HttpRequest) -> HttpResponse {
-    let mut response = tagged(&request, "text/html; charset=utf-8", PAGE.as_bytes().to_vec());
-    let headers = response.headers_mut();
-    if let Ok(policy) = header::HeaderValue::from_str(&POLICY) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
-    for (name, value) in [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-    ] {
-        headers.insert(name, header::HeaderValue::from_static(value));
-    }
-    response
+    guarded(&request, "text/html; charset=utf-8", &PAGE, &POLICY)
 }

@@ -21,4 +21,5 @@ pub(super) const TABLE: &[&Group] = &[
     &money::MONEY,
     &money::OPERATIONS,
     &service::SERVICE,
+    &service::CONSOLE,
 ];

@@ -1,7 +1,7 @@
 //! The sample page of `bursar demo` in a real browser.
 #![expect(clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
-mod driver;
+pub(crate) mod driver;
 
 use driver::Browser;
 use serde_json::{Value, json};

@@ -64,6 +64,8 @@ mod browser;
 mod changes;
 /// Stripe's own libraries deliver to a running server.
 mod clients;
+/// The operator's console in a real browser.
+mod console;
 /// The same events give the same state and history, whatever the order, number or way.
 mod convergence;
 /// kill -9 under load and during a start.

@@ -366,8 +366,12 @@ fn answers_are_as_described_and_have_no_field_that_is_not() {
     hold_events(&mut held);
     hold_objects(&mut held, &account, &transfer);
     let answered: Vec<&String> = held.seen.iter().filter(|seen| seen.contains(" 2")).collect();
-    let not_read = ["/v1/changes/stream", "/docs", "/webhooks/stripe", "/v1/events/{id}/body"];
-    for Described { verb, path, .. } in &held.all {
+    let not_read = ["/webhooks/stripe", "/v1/events/{id}/body"];
+    for Described { verb, path, operation } in &held.all {
+        let content = &operation["responses"]["200"]["content"];
+        if content.is_object() && content["application/json"].is_null() {
+            continue;
+        }
         let was = answered.iter().any(|seen| seen.starts_with(&format!("{verb} {path} ")));
         let refetch = path.ends_with("/refetch");
         assert!(was || refetch || not_read.contains(&path.as_str()), "{verb} {path} was not asked");

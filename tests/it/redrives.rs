@@ -20,7 +20,7 @@ fn unusable(id: &str) -> Value {
 
 /// A server whose store holds these events as a version would have left them that could not use
 /// them, in this order.
-fn left_behind(events: &[Value]) -> TestApp {
+pub(crate) fn left_behind(events: &[Value]) -> TestApp {
     let mut app = TestApp::start();
     app.stop();
     let store = app.open();

@@ -30,6 +30,11 @@ enabled = false
 # in a request about something that is not there is not looked at.
 [checks.negative_data_rejection]
 expected-statuses = [400, 401, 403, 404, 409, 410, 413]
+
+# It would wait for what does not come.
+[[operations]]
+include-path = "/v1/changes"
+parameters = { wait = 0 }
 "#;
 
 /// It would wait for the end of a stream that has none.

@@ -5,7 +5,7 @@ use actix_web::web::to;
 use super::parameters as p;
 use crate::http::endpoint::{Access, Answer, Body, Endpoint, Group};
 use crate::http::error::Code;
-use crate::http::{HEALTH, docs, health, metrics, openapi, webhook};
+use crate::http::{HEALTH, console, docs, health, metrics, openapi, webhook};
 use crate::token::Role;
 
 pub(super) const SERVICE: Group = Group {
@@ -52,6 +52,26 @@ pub(super) const SERVICE: Group = Group {
         Endpoint::get("/docs", "This description, for people", || to(docs::page))
             .access(Access::Everyone)
             .answers(&[Answer::Raw("text/html; charset=utf-8", "A page.")])
+            .problems(&[Code::Overloaded]),
+    ],
+};
+
+/// Two paths beside the page itself: a browser that is told so runs no script that stands in one.
+pub(super) const CONSOLE: Group = Group {
+    name: "Console",
+    about: "A page for operators. It needs no token, but whoever signs in does.",
+    endpoints: &[
+        Endpoint::get("/", "The console", || to(console::page))
+            .access(Access::Everyone)
+            .answers(&[Answer::Raw("text/html; charset=utf-8", "A page.")])
+            .problems(&[Code::Overloaded]),
+        Endpoint::get("/console/app.css", "Its style", || to(console::style))
+            .access(Access::Everyone)
+            .answers(&[Answer::Raw("text/css; charset=utf-8", "A style sheet.")])
+            .problems(&[Code::Overloaded]),
+        Endpoint::get("/console/app.js", "Its script", || to(console::script))
+            .access(Access::Everyone)
+            .answers(&[Answer::Raw("text/javascript; charset=utf-8", "A script.")])
             .problems(&[Code::Overloaded]),
     ],
 };

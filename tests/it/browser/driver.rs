@@ -14,6 +14,8 @@ use tempfile::TempDir;
 use crate::process::{Connection, Process};
 
 const NOT_THERE: &str = "chromedriver cannot be started: scripts/test installs it";
+/// The key, in a text that is typed.
+pub(crate) const ENTER: &str = "\u{e007}";
 /// Longer than anything on the pages takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
@@ -137,6 +139,16 @@ impl Browser {
         }
     }
 
+    /// Types into a field as a person does; `ENTER` ends with that key.
+    #[track_caller]
+    pub(crate) fn enter(&self, selector: &str, text: &str) {
+        let wanted = json!({ "using": "css selector", "value": selector });
+        let found = self.command("POST", &self.at("/element"), &wanted);
+        let id = found.as_object().and_then(|found| found.values().next()).cloned();
+        let id = id.as_ref().and_then(Value::as_str).expect("an element").to_owned();
+        self.command("POST", &self.at(&format!("/element/{id}/value")), &json!({ "text": text }));
+    }
+
     /// All that can be read on the page.
     pub(crate) fn text(&self) -> String {
         self.run("return document.body.innerText").as_str().unwrap_or_default().to_owned()
@@ -153,7 +165,7 @@ impl Browser {
     }
 
     #[track_caller]
-    fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
+    pub(crate) fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !is_so(self) {
             assert!(Instant::now() < deadline, "no {what} at {}: {}", self.url(), self.text());

@@ -69,11 +69,6 @@ impl Gate {
         self.tells.send_replace(tells);
     }
 
-    /// Whether who begins an operation is told that it is recorded, or waits for that.
-    pub(crate) fn tell(&self, tells: bool) {
-        self.tells.send_replace(tells);
-    }
-
     /// Lets the next commit fail.
     pub(crate) fn fail_next(&self, error: StoreError) {
         self.failures.lock().unwrap().push(error);

@@ -22,6 +22,7 @@ use crate::pipeline::receive::Receiver;
 use crate::pipeline::refetch::Refetcher;
 use crate::pipeline::refetch::ambiguous::Watch;
 use crate::pipeline::replay::Replayer;
+use crate::pipeline::retention::Retention;
 use crate::store::{SharedStore, StoreError};
 use crate::stripe::client::Access;
 use crate::stripe::outgoing::ReturnUrls;
@@ -40,6 +41,8 @@ pub struct Parts {
     pub limits: Limits,
     pub patience: Patience,
     pub outbound: Option<Outbound>,
+    /// How long bodies are kept whole; for ever when it does not say.
+    pub retention: Option<Retention>,
     /// Where people go who come back from onboarding, unless a request says otherwise.
     pub onboarding: ReturnUrls,
 }
@@ -75,6 +78,7 @@ pub async fn run(
     let operations =
         parts.outbound.as_ref().map(|outbound| operations(outbound, &store, &committer));
     let (fetching, background) = fetching(parts.outbound, &store, &committer);
+    let retaining = retaining(parts.retention, store.clone());
     let handles = Data::new(Handles {
         receiver: Receiver::new(parts.verifier, committer.clone(), parts.livemode),
         replayer: Replayer::new(store.clone(), committer, parts.livemode),
@@ -94,12 +98,12 @@ pub async fn run(
     });
     let driving = {
         let operations = operations.clone();
-        async move {
+        Box::pin(async move {
             match operations {
                 Some(operations) => operations.run().await,
                 None => std::future::pending().await,
             }
-        }
+        })
     };
     let server = server(listener, handles.clone())?;
     let control = server.handle();
@@ -131,6 +135,7 @@ pub async fn run(
         // on with the rest.
         () = background => {}
         () = driving => {}
+        () = retaining => {}
     }
     drop((handles, operations));
     committing.await.ok();
@@ -144,6 +149,14 @@ fn operations(outbound: &Outbound, store: &SharedStore, committer: &Committer) -
     let refetcher = Refetcher::new(access.clone(), committer.clone(), clock::now);
     let (store, access, region) = (store.clone(), access.clone(), region.clone());
     Operations::new(Means { store, access, refetcher, region, pace: *pace, clock: clock::now })
+}
+
+/// What drops old bodies; never ends.
+async fn retaining(retention: Option<Retention>, store: SharedStore) {
+    match retention {
+        Some(retention) => retention.run(store, clock::now).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// What fetches from Stripe, and the work that goes on in the background, which never ends.

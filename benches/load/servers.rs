@@ -160,6 +160,7 @@ fn bursar(folder: &Path, log: &str) -> Result<(), Error> {
         limits: Limits::default(),
         patience: Patience::default(),
         outbound: None,
+        retention: None,
         onboarding: ReturnUrls::default(),
     };
     let listener = listen()?;

@@ -18,6 +18,7 @@ use crate::config::{Checker, Settings};
 use crate::domain::region::RegionRule;
 use crate::pipeline::commit::Limits;
 use crate::pipeline::pace::Pace;
+use crate::pipeline::retention::Retention;
 use crate::pipeline::rules::StripeRules;
 use crate::store::embedded::{Embedded, Options};
 use crate::stripe::client::{Access, Client, ClientSettings};
@@ -99,6 +100,7 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
     let capacity = capacity(&mut checker);
     let (stripe, backfill_every) = (checker.stripe(), checker.backfill_every());
     let (region, onboarding) = (checker.region(), checker.onboarding());
+    let retention = checker.retention_days().map(Retention::of_days);
     let log = checker.log();
     let address_out = checker.optional("address_out").map(PathBuf::from);
     let wrong_settings = checker.has_problems();
@@ -146,6 +148,7 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
         limits,
         patience,
         outbound,
+        retention,
         onboarding,
     };
     Ok(Start { listener, folder, address_out, parts, reload_every, warnings })

@@ -116,6 +116,11 @@ pub const SETTINGS: &[Setting] = &[
         default: Some("1440"),
         help: "How often missed events are fetched from Stripe, 0 for never",
     },
+    Setting {
+        name: "retention_days",
+        default: None,
+        help: "Days after which only what the rules read is kept of an event's body",
+    },
     Setting { name: "log", default: Some("info"), help: "Tracing filter, e.g. info,bursar=debug" },
     Setting { name: "log_format", default: Some("text"), help: "text or json" },
 ];

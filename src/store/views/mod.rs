@@ -6,6 +6,7 @@
 //! there first.
 
 mod audit;
+mod erasures;
 mod feed;
 mod key;
 mod layer;
@@ -38,7 +39,7 @@ use rows::{Bytes, EventRow, ListRow, Row, Rows, decode, row_of};
 use writer::Writer;
 
 /// Raised when the rules, or what these records mean, change: older views are then rebuilt.
-pub(super) const VIEWS_VERSION: u32 = 4;
+pub(super) const VIEWS_VERSION: u32 = 5;
 
 /// Raised, and [`VIEWS_VERSION`] with it, when other rules make something else of the same events:
 /// parked events are then read again, and readers of the change feed begin anew.
@@ -186,11 +187,11 @@ impl Views {
         livemode: bool,
         filter: &EventFilter,
         slice: Slice,
-    ) -> Result<Page<EventRecord>, StoreError> {
+    ) -> Result<Page<StoredEvent>, StoreError> {
         let row = |number| key::event_row(livemode, number);
         let rows = self.newest_first::<EventRow>(row(0)..row(end_of(slice)));
         page(rows.map(|row| Ok(row?.1.events)), slice, |event| {
-            Ok(Some(event.record).filter(|record| filter.admits(record)))
+            Ok(Some(event).filter(|event: &StoredEvent| filter.admits(&event.record)))
         })
     }
 

@@ -139,8 +139,7 @@ impl Answered {
     }
 
     fn not_done(self, error: &StripeError, retry: bool, again: bool) -> Verdict {
-        let said = if error.message.is_empty() { "no details" } else { &error.message };
-        let reason = format!("{}: {said}", self.status);
+        let reason = format!("{}: {}", self.status, error.in_short());
         Verdict {
             result: Err(CallError::NotDone { reason, retry, request_id: self.request_id }),
             again,
@@ -163,7 +162,7 @@ impl CallError {
         };
         match self {
             Self::Refused { status, ref error, ref request_id } if matches!(status, 401 | 403) => {
-                let reason = format!("{before}; then {status}: {}", error.message);
+                let reason = format!("{before}; then {status}: {}", error.in_short());
                 Self::Unknown { reason, request_id: request_id.clone().or(of_before) }
             }
             Self::Refused { .. } => self,

@@ -13,6 +13,7 @@ use bursar::clock;
 use bursar::config::{Checker, Settings};
 use bursar::pipeline::commit::Limits;
 use bursar::pipeline::pace::Pace;
+use bursar::pipeline::retention::Retention;
 use bursar::pipeline::rules::StripeRules;
 use bursar::store::StoreError;
 use bursar::store::embedded::{Embedded, Options};
@@ -128,6 +129,7 @@ impl TestApp {
             limits: self.limits,
             patience: self.patience,
             outbound: outbound(&mut checker),
+            retention: checker.retention_days().map(Retention::of_days),
             onboarding: checker.onboarding(),
         }
     }

@@ -8,6 +8,7 @@ mod stream;
 pub(crate) mod events;
 pub(crate) mod kept;
 pub(crate) mod lives;
+pub(crate) mod markers;
 pub(crate) mod platform;
 pub(crate) mod shapes;
 pub(crate) mod stand_in;

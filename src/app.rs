@@ -25,6 +25,7 @@ use crate::pipeline::receive::Receiver;
 use crate::pipeline::refetch::Refetcher;
 use crate::pipeline::refetch::ambiguous::Watch;
 use crate::pipeline::replay::Replayer;
+use crate::pipeline::retention::Retention;
 use crate::pipeline::vigil::{self, Vigil};
 use crate::store::{SharedStore, StoreError};
 use crate::stripe::client::{Access, Metered};
@@ -46,6 +47,8 @@ pub struct Parts {
     /// From when on something is worth a warning.
     pub vigilance: Vigilance,
     pub outbound: Option<Outbound>,
+    /// How long bodies are kept whole; for ever when it does not say.
+    pub retention: Option<Retention>,
     /// Where people go who come back from onboarding, unless a request says otherwise.
     pub onboarding: ReturnUrls,
 }
@@ -91,6 +94,7 @@ pub async fn run(
     let operations = outbound.as_ref().map(|outbound| operations(outbound, &store, &committer));
     let (fetching, background) = fetching(outbound, &store, &committer);
     let background = Box::pin(background);
+    let retaining = Box::pin(retaining(parts.retention, store.clone()));
     let handles = Data::new(Handles {
         receiver: Receiver::new(parts.verifier, committer.clone(), parts.livemode),
         replayer: Replayer::new(store.clone(), committer, parts.livemode),
@@ -152,6 +156,7 @@ pub async fn run(
         () = background => {}
         () = driving => {}
         () = watching => {}
+        () = retaining => {}
     }
     drop((handles, operations));
     committing.await.ok();
@@ -175,6 +180,14 @@ fn operations(outbound: &Outbound, store: &SharedStore, committer: &Committer) -
     let refetcher = Refetcher::new(access.clone(), committer.clone(), clock::now);
     let (store, access, region) = (store.clone(), access.clone(), region.clone());
     Operations::new(Means { store, access, refetcher, region, pace: *pace, clock: clock::now })
+}
+
+/// What drops old bodies; never ends.
+async fn retaining(retention: Option<Retention>, store: SharedStore) {
+    match retention {
+        Some(retention) => retention.run(store, clock::now).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// What fetches from Stripe, and the work that goes on in the background, which never ends.

@@ -10,26 +10,25 @@ mod otlp;
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::Layer as _;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
-
 pub use otlp::Traces;
+use tracing::level_filters::LevelFilter;
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::layer::{Filter, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
 /// Logs to stderr, so that stdout stays for what a command answers. Once per process; a second
 /// call changes nothing.
 pub fn start(filter: &str, json: bool) {
-    let filter = log_filter(filter);
     let coloured = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(coloured)
-        .with_writer(move || lines::Lines { coloured });
+    let log = fmt::layer().with_ansi(coloured).with_writer(move || lines::Lines { coloured });
+    let registry = tracing_subscriber::registry();
     if json {
-        log.json().try_init().ok();
+        registry.with(log.json().with_filter(log_filter(filter))).try_init().ok();
     } else {
-        log.with_target(false).try_init().ok();
+        registry.with(log.with_target(false).with_filter(log_filter(filter))).try_init().ok();
     }
 }
 
@@ -39,9 +38,7 @@ pub fn start(filter: &str, json: bool) {
 pub fn start_with_traces(filter: &str, json: bool, endpoint: &str) -> std::io::Result<Traces> {
     let (layer, traces) = otlp::start(endpoint)?;
     let coloured = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt::layer()
-        .with_ansi(coloured)
-        .with_writer(move || lines::Lines { coloured });
+    let log = fmt::layer().with_ansi(coloured).with_writer(move || lines::Lines { coloured });
     let registry = tracing_subscriber::registry().with(layer);
     if json {
         registry.with(log.json().with_filter(log_filter(filter))).try_init().ok();
@@ -51,8 +48,63 @@ pub fn start_with_traces(filter: &str, json: bool, endpoint: &str) -> std::io::R
     Ok(traces)
 }
 
-fn log_filter(filter: &str) -> EnvFilter {
+/// What is logged. What other crates say below `info` can be whole requests and answers, with
+/// people's data in them; no filter brings that into the log.
+fn log_filter<S: Subscriber + for<'a> LookupSpan<'a>>(filter: &str) -> impl Filter<S> + use<S> {
     // The server library's own start and stop lines are noise; a filter can ask for them.
-    let filter = EnvFilter::try_new(format!("actix_server=warn,{filter}"));
-    filter.unwrap_or_else(|_| EnvFilter::new("info"))
+    let wanted = EnvFilter::try_new(format!("actix_server=warn,{filter}"));
+    let wanted = wanted.unwrap_or_else(|_| EnvFilter::new("info"));
+    let may_be_told =
+        |metadata: &Metadata<'_>| *metadata.level() <= Level::INFO || is_ours(metadata.target());
+    wanted.and(filter_fn(may_be_told).with_max_level_hint(LevelFilter::TRACE))
+}
+
+fn is_ours(target: &str) -> bool {
+    target.split("::").next() == Some(env!("CARGO_CRATE_NAME"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn no_filter_has_other_crates_say_what_can_be_personal() {
+        for filter in ["trace", "actix_http=trace,bursar=trace", "trace,actix_http::h1=trace"] {
+            let kept = Kept::default();
+            let writer = kept.clone();
+            let layer = fmt::layer().with_writer(move || writer.clone());
+            let registry = tracing_subscriber::registry();
+            tracing::subscriber::with_default(
+                registry.with(layer.with_filter(log_filter(filter))),
+                || {
+                    tracing::trace!(target: "actix_http::h1", "a body of theirs");
+                    tracing::debug!(target: "bursary", "a body of a namesake's");
+                    tracing::info!(target: "actix_http::h1", "a line of theirs");
+                    tracing::trace!(target: "bursar::http", "a line of ours");
+                },
+            );
+            let log = kept.0.lock().unwrap();
+            let log = String::from_utf8_lossy(&log);
+            assert!(!log.contains("a body"), "{filter}: {log}");
+            assert!(log.contains("a line of ours"), "{filter}: {log}");
+            assert!(log.contains("a line of theirs"), "{filter}: {log}");
+        }
+    }
 }

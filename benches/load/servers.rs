@@ -161,6 +161,7 @@ fn bursar(folder: &Path, log: &str) -> Result<(), Error> {
         vigilance: Vigilance::default(),
         patience: Patience::default(),
         outbound: None,
+        retention: None,
         onboarding: ReturnUrls::default(),
     };
     let listener = listen()?;

@@ -18,6 +18,7 @@ use crate::config::{Checker, Settings};
 use crate::domain::region::RegionRule;
 use crate::pipeline::commit::Limits;
 use crate::pipeline::pace::Pace;
+use crate::pipeline::retention::Retention;
 use crate::pipeline::rules::StripeRules;
 use crate::store::embedded::{Embedded, Options};
 use crate::stripe::client::{Access, Client, ClientSettings};
@@ -105,6 +106,7 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
     let silence_hours = checker.silence_hours();
     let (region, onboarding) = (checker.region(), checker.onboarding());
     let (log, otlp_endpoint) = (checker.log(), checker.otlp_endpoint());
+    let retention = checker.retention_days().map(Retention::of_days);
     let address_out = checker.optional("address_out").map(PathBuf::from);
     let wrong_settings = checker.has_problems();
     let listener = bind.and_then(|bind| listen(bind, &mut checker));
@@ -154,6 +156,7 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
         patience,
         vigilance,
         outbound,
+        retention,
         onboarding,
     };
     Ok(Start { listener, folder, address_out, parts, reload_every, warnings, traces })

@@ -3,6 +3,13 @@
 use crate::config::Checker;
 
 impl Checker<'_> {
+    /// `None` when bodies are kept for ever, or after a problem.
+    pub fn retention_days(&mut self) -> Option<u32> {
+        self.optional("retention_days")?;
+        let parse = |text: &str| text.parse().ok().filter(|days| (1..=36_500).contains(days));
+        self.parsed("retention_days", parse, "a number of days from 1 to 36500")
+    }
+
     pub fn max_body_bytes(&mut self) -> Option<usize> {
         let parse = |text: &str| text.parse().ok().filter(|bytes| (1..=64 << 20).contains(bytes));
         self.parsed("max_body_bytes", parse, "a number of bytes from 1 to 67108864")

@@ -126,6 +126,11 @@ pub const SETTINGS: &[Setting] = &[
         default: None,
         help: "Where a collector takes traces as OTLP over HTTP, such as http://127.0.0.1:4318",
     },
+    Setting {
+        name: "retention_days",
+        default: None,
+        help: "Days after which only what the rules read is kept of an event's body",
+    },
     Setting { name: "log", default: Some("info"), help: "Tracing filter, e.g. info,bursar=debug" },
     Setting { name: "log_format", default: Some("text"), help: "text or json" },
 ];

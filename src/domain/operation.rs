@@ -8,6 +8,7 @@
 //! happening makes of an operation) and [`Operation::due`] (what is to be done about it).
 
 mod happening;
+mod privacy;
 
 #[cfg(test)]
 mod tests;
@@ -175,12 +176,6 @@ pub struct Evidence {
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Params(pub Vec<(String, String)>);
 
-impl std::fmt::Debug for Params {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
-    }
-}
-
 /// What of a transfer is looked at before it is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransferTerms {
@@ -205,7 +200,7 @@ pub struct Tag {
 
 /// Why Stripe refused, or why there is no answer; in Stripe's own words where it refused to move
 /// money, else in ours.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperationError {
     /// HTTP status of Stripe's answer.
     pub status: Option<u16>,

@@ -65,6 +65,18 @@ pub enum ApiError {
          own is meant, and `?livemode=` shows the other partition"
     )]
     NoBalance,
+    #[error(
+        "these operations are about the account, and still need what would be erased: {}; erase it \
+         once they have ended (`GET /v1/operations/ID` says how they stand)",
+        .0.join(", ")
+    )]
+    OperationsOpen(Vec<String>),
+    #[error(
+        "the store's folder holds copies from repairs, which may have the same data: {}; move them \
+         away or delete them, and erase again",
+        .0.join(", ")
+    )]
+    CopiesInFolder(Vec<String>),
     #[error("there is nothing at this path")]
     NoSuchPath,
     #[error("this path answers {allow} only")]
@@ -125,6 +137,8 @@ impl ApiError {
             | Self::NoSuchPath => Code::NotFound,
             Self::Replay(ReplayError::NotParked(_)) => Code::NotParked,
             Self::Refetch(error) => of_refetch(error),
+            Self::OperationsOpen(_) => Code::OperationsOpen,
+            Self::CopiesInFolder(_) => Code::CopiesInFolder,
             Self::NoStripeKey => Code::StripeKeyMissing,
             Self::Request(error) => refusal::of_request(error),
             Self::Refused(operation) => refusal::of_operation(operation),

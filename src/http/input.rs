@@ -15,6 +15,8 @@ pub(super) const MOST_METADATA: usize = 48;
 pub(super) const LONGEST_METADATA_NAME: usize = 40;
 pub(super) const LONGEST_METADATA_VALUE: usize = 500;
 pub(super) const LONGEST_TEXT: usize = 5_000;
+/// In the place of a field that has no name like a field's.
+const NOT_SHOWN: &str = "(a name that is not shown)";
 /// Of what is nested.
 const DEEPEST: usize = 5;
 /// JSON numbers are exact up to here.
@@ -28,12 +30,18 @@ pub struct Problem {
 }
 
 /// The fields of a body that were not taken yet, and what is wrong so far.
-#[derive(Debug)]
 pub(super) struct Input {
     fields: Vec<(String, Value)>,
     /// Names that were asked for.
     expected: Vec<String>,
     problems: Vec<Problem>,
+}
+
+/// Names only: values can be personal.
+impl std::fmt::Debug for Input {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_set().entries(self.fields.iter().map(|(name, _)| name)).finish()
+    }
 }
 
 /// Members in their order, repeated ones included.
@@ -83,7 +91,10 @@ impl Input {
     }
 
     pub(super) fn problem(&mut self, field: &str, detail: impl Into<String>) {
-        let field = field.chars().filter(|c| !c.is_control()).take(80).collect();
+        // Somebody's details can stand where a name should; what looks like none is not repeated.
+        let is_name = |it: char| it.is_ascii_alphanumeric() || "_-.[]".contains(it);
+        let is_shown = field.len() <= 200 && field.chars().all(is_name);
+        let field = if is_shown { field.to_owned() } else { NOT_SHOWN.to_owned() };
         self.problems.push(Problem { field, detail: detail.into() });
     }
 

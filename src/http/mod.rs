@@ -8,6 +8,7 @@ pub mod attempts;
 pub mod auth;
 pub mod cursor;
 pub mod endpoint;
+mod erase;
 pub mod error;
 pub mod openapi;
 pub mod query;

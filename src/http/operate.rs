@@ -209,5 +209,9 @@ fn json_object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err("it is not a JSON object".to_owned());
     }
-    serde_json::from_slice(body).map_err(|error| error.to_string())
+    // serde's message repeats the value that it could not use, which may be anybody's.
+    serde_json::from_slice(body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        format!("something is wrong at line {line}, column {column}")
+    })
 }

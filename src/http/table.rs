@@ -16,6 +16,7 @@ pub(super) const TABLE: &[&Group] = &[
     &status::CHANGES,
     &operating::REPAIR,
     &operating::AUDIT,
+    &operating::PRIVACY,
     &operating::FETCHING,
     &money::ONBOARDING,
     &money::MONEY,

@@ -207,7 +207,8 @@ pub fn step_word(step: Step) -> &'static str {
 }
 
 pub fn event(event: &EventRecord) -> Fields {
-    let flag = event.conflicting_redelivery.then_some("conflicting_redelivery");
+    let conflicting = event.conflicting_redelivery.then_some("conflicting_redelivery");
+    let flags = conflicting.into_iter().chain(event.erased.then_some("erased"));
     let mut fields = Fields::new();
     fields
         .put("id", &event.id)
@@ -221,7 +222,7 @@ pub fn event(event: &EventRecord) -> Fields {
         .put("object", &event.object_id)
         .put("outcome", event.outcome.word())
         .put("reason", &event.reason)
-        .put("flags", flag.into_iter().collect::<Vec<_>>());
+        .put("flags", flags.collect::<Vec<_>>());
     fields
 }
 

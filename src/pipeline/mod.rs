@@ -5,7 +5,7 @@
 //! what was parked again. [`history`] answers how an object came to its status, [`explain`] what an
 //! event did to it; [`portable`] moves events between stores. [`backfill`] fetches events that
 //! never arrived and [`refetch`] objects whose events leave something open, both at a [`pace`] that
-//! Stripe and those who deliver can bear.
+//! Stripe and those who deliver can bear. [`retention`] drops what is personal of old bodies.
 //!
 //! Replay, import and rebuild are given no client that could reach Stripe.
 //!
@@ -23,6 +23,7 @@ pub mod operations;
 pub mod pace;
 pub mod refetch;
 
+pub mod retention;
 pub mod vigil;
 
 pub mod explain;

@@ -25,6 +25,8 @@ use crate::stripe::wire;
 const CHUNK: usize = 500;
 const CHUNK_BYTES: usize = 8 << 20;
 const CONFLICTING_REDELIVERY: &str = "conflicting_redelivery";
+/// Of the body only what the rules read is left; it is compared with no other.
+const ERASED: &str = "erased";
 
 #[derive(Serialize, Deserialize)]
 struct Line<'a> {
@@ -72,13 +74,14 @@ pub async fn export(
             let body = String::from_utf8(body).map_err(|_| {
                 StoreError::Damaged(format!("the body of {} is not UTF-8", record.id))
             })?;
-            let flag = record.conflicting_redelivery.then_some(CONFLICTING_REDELIVERY.into());
+            let conflicting = record.conflicting_redelivery.then_some(CONFLICTING_REDELIVERY);
+            let flags = conflicting.into_iter().chain(record.erased.then_some(ERASED));
             let line = Line {
                 id: record.id.into(),
                 livemode: Some(record.livemode),
                 received_at: Some(to_rfc3339(record.received_at)),
                 source: Some(record.source.into()),
-                flags: flag.into_iter().collect(),
+                flags: flags.map(Into::into).collect(),
                 body: body.into(),
             };
             serde_json::to_writer(&mut *out, &line).map_err(std::io::Error::from)?;
@@ -180,7 +183,7 @@ async fn store_chunk(
 }
 
 fn incoming(line: &[u8], defaults: &Defaults) -> Result<Incoming, String> {
-    let line: Line<'_> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let line: Line<'_> = serde_json::from_slice(line).map_err(|error| form_of(&error))?;
     let received_at = match &line.received_at {
         Some(text) => from_rfc3339(text).ok_or("`received_at` is not an RFC 3339 time")?,
         None => defaults.now,
@@ -193,14 +196,20 @@ fn incoming(line: &[u8], defaults: &Defaults) -> Result<Incoming, String> {
     if line.livemode.zip(event.livemode).is_some_and(|(line, body)| line != body) {
         return Err("`livemode` is not the body's".to_owned());
     }
+    let has = |wanted: &str| line.flags.iter().any(|flag| flag == wanted);
     Ok(Incoming {
         livemode: line.livemode.or(event.livemode).unwrap_or(defaults.livemode),
         event,
         received_at,
         source: line.source.as_deref().unwrap_or("import").to_owned(),
-        body: PackedBody::pack(body),
-        conflicting_redelivery: line.flags.iter().any(|flag| flag == CONFLICTING_REDELIVERY),
+        body: if has(ERASED) { PackedBody::pack_reduced(body) } else { PackedBody::pack(body) },
+        conflicting_redelivery: has(CONFLICTING_REDELIVERY),
     })
+}
+
+/// serde's message repeats the value that it could not use.
+fn form_of(error: &serde_json::Error) -> String {
+    format!("it is not of the form of an exported line at column {}", error.column())
 }
 
 /// RFC 3339 with always six digits, so that the texts sort as the times do.

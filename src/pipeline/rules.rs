@@ -16,4 +16,12 @@ impl Rules for StripeRules {
     fn same_content(&self, a: &[u8], b: &[u8]) -> bool {
         wire::same_content(a, b)
     }
+
+    fn reduce(&self, body: &[u8]) -> Option<Vec<u8>> {
+        wire::reduce(body)
+    }
+
+    fn mentions(&self, body: &[u8], account: &str) -> bool {
+        wire::mentions(body, account)
+    }
 }

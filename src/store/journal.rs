@@ -22,6 +22,7 @@ mod cursor;
 mod error;
 mod reader;
 mod recovery;
+mod rewrite;
 mod salvage;
 mod segment;
 mod syncer;
@@ -35,6 +36,7 @@ mod tests;
 
 pub use error::{AppendError, JournalError};
 pub use reader::{JournalReader, Scan};
+pub use rewrite::Change;
 pub use salvage::{Found, Gap, Place, salvage};
 
 use reader::Shared;
@@ -130,6 +132,7 @@ impl Journal {
         let in_folder = || JournalError::io(folder.to_owned());
         fs::create_dir_all(folder).map_err(in_folder())?;
         segment::sync_folder(&folder.join("..")).map_err(in_folder())?;
+        segment::remove_unfinished(folder).map_err(in_folder())?;
         let Chain { mut headers, unfinished } = recovery::read_chain(folder)?;
         let ending = headers.last().map(|last| read_last_segment(folder, *last, acknowledged));
         let ending = ending.transpose()?;
@@ -218,10 +221,7 @@ impl Journal {
         drafts: Vec<Draft>,
         meanwhile: impl FnOnce(&[(u64, Position)]) -> T,
     ) -> Result<T, AppendError> {
-        if self.sync_failed {
-            let earlier = io::Error::other("an earlier sync failed");
-            return Err(AppendError::SyncFailed(earlier));
-        }
+        self.check_synced()?;
         if drafts.is_empty() {
             return Ok(meanwhile(&[]));
         }
@@ -267,6 +267,23 @@ impl Journal {
         if batch_bytes <= self.file_bytes.saturating_sub(self.end.offset) {
             return Ok(());
         }
+        self.next_segment(batch_bytes)
+    }
+
+    /// Goes on to a new segment, so that nothing more is written to those there are; they can then
+    /// be [rewritten](JournalReader::rewrite).
+    pub fn close_segment(&mut self) -> Result<(), AppendError> {
+        self.check_synced()?;
+        self.clear_leftover()?;
+        if self.end.offset == HEADER_BYTES { Ok(()) } else { self.next_segment(0) }
+    }
+
+    fn check_synced(&self) -> Result<(), AppendError> {
+        let earlier = || AppendError::SyncFailed(io::Error::other("an earlier sync failed"));
+        if self.sync_failed { Err(earlier()) } else { Ok(()) }
+    }
+
+    fn next_segment(&mut self, batch_bytes: u32) -> Result<(), AppendError> {
         let header = SegmentHeader {
             number: self.end.segment + 1,
             first_sequence: self.end.sequence,

@@ -14,6 +14,7 @@ pub mod views;
 
 mod audit;
 pub mod embedded;
+mod erasure;
 mod folder;
 mod operations;
 mod stored;
@@ -34,6 +35,7 @@ use crate::domain::operation::{Operation, OperationState};
 use crate::domain::time::Timestamp;
 use crate::domain::warning::Heard;
 pub use audit::AuditFilter;
+pub use erasure::{Erased, Erasure, Retained};
 pub use operations::{Advanced, Begun, OperationFilter, OperationName};
 pub use record::PackedBody;
 
@@ -43,6 +45,11 @@ pub trait Rules: Send + Sync {
     fn read(&self, body: &[u8], received_at: Timestamp) -> Option<Event>;
     /// Whether two bodies under one id are the same event.
     fn same_content(&self, a: &[u8], b: &[u8]) -> bool;
+    /// What is left of an event's body when all is gone that [`Rules::read`] does not look at: it
+    /// reads as the whole did. `None` when it is no event at all.
+    fn reduce(&self, body: &[u8]) -> Option<Vec<u8>>;
+    /// Whether a body names this account.
+    fn mentions(&self, body: &[u8], account: &str) -> bool;
 }
 
 /// An event on its way into the store.
@@ -87,6 +94,9 @@ pub struct EventRecord {
     pub reason: Option<String>,
     /// The id came again with another content; the first body stayed.
     pub conflicting_redelivery: bool,
+    /// Of the body only what the rules read is left.
+    #[serde(skip)]
+    pub erased: bool,
 }
 
 /// An object as the store holds it.
@@ -312,7 +322,7 @@ pub trait Store: Send + Sync {
     /// Every known report about an object, in no promised order.
     async fn reports(&self, key: &ObjectKey) -> Result<Vec<Report>, StoreError>;
     async fn event(&self, livemode: bool, id: &str) -> Result<Option<EventRecord>, StoreError>;
-    /// The body byte for byte.
+    /// The body byte for byte; of one that was reduced, what is left.
     async fn body(&self, livemode: bool, id: &str) -> Result<Option<Vec<u8>>, StoreError>;
     /// Newest first, by arrival.
     async fn events(
@@ -362,6 +372,13 @@ pub trait Store: Send + Sync {
         filter: AuditFilter,
         slice: Slice,
     ) -> Result<Page<Audit>, StoreError>;
+
+    /// Takes all that is personal out of what is stored about an account so far, for good: ids,
+    /// statuses, histories and the feed stay as they are. It is durable when this answers; done
+    /// again, it finds nothing to do.
+    async fn erase(&self, livemode: bool, account: String) -> Result<Erasure, StoreError>;
+    /// Does the same to all that was received before this moment, a part of it in each call.
+    async fn retain(&self, before: Timestamp) -> Result<Retained, StoreError>;
 
     async fn feed(&self) -> Result<Feed, StoreError>;
     /// The change feed after this sequence. May end before `limit`, even empty, with more to come:

@@ -22,6 +22,9 @@ pub const ALIGNMENT: usize = 8;
 /// Length and checksum, ahead of the payload.
 pub const PREFIX_BYTES: usize = 8;
 
+/// Where a record says how its body is encoded.
+const ENCODING_AT: usize = PREFIX_BYTES + 3;
+
 /// The first bytes of a record, all that [`Glimpse::of`] looks at.
 pub const GLIMPSE_BYTES: usize = 28;
 
@@ -70,6 +73,12 @@ pub enum RecordKind {
     Operation,
     /// What an operator did. Names the entry of the audit trail; the body is the entry.
     Audit,
+    /// Personal data of an account is removed from here on, or has been. Names the account; the
+    /// body says which.
+    Erasure,
+    /// What is left of a body that was reduced and does not fit where it was. Names the event or
+    /// operation that it is of, which says where this lies.
+    MovedBody,
 }
 
 impl RecordKind {
@@ -82,13 +91,20 @@ impl RecordKind {
             Self::ParkedEvent => 4,
             Self::Operation => 5,
             Self::Audit => 6,
+            Self::Erasure => 7,
+            Self::MovedBody => 8,
         }
     }
 
     pub fn is_event(self) -> bool {
         match self {
             Self::Event | Self::ParkedEvent => true,
-            Self::ConflictingRedelivery | Self::Redrive | Self::Operation | Self::Audit => false,
+            Self::ConflictingRedelivery
+            | Self::Redrive
+            | Self::Operation
+            | Self::Audit
+            | Self::Erasure
+            | Self::MovedBody => false,
         }
     }
 
@@ -100,6 +116,8 @@ impl RecordKind {
             Self::ParkedEvent,
             Self::Operation,
             Self::Audit,
+            Self::Erasure,
+            Self::MovedBody,
         ]
         .into_iter()
         .find(|kind| kind.code() == code)
@@ -266,6 +284,11 @@ pub fn split_prefix(prefix: [u8; PREFIX_BYTES]) -> (u32, u32) {
 pub fn claimed_event_id(bytes: &[u8], sequence: u64) -> Option<String> {
     let record = Record::decode_payload(bytes.get(PREFIX_BYTES..)?).ok()?;
     (record.sequence == sequence).then_some(record.event_id)
+}
+
+/// How the body of the record that begins with these bytes is encoded.
+pub fn encoding_of(bytes: &[u8]) -> Option<Encoding> {
+    bytes.get(ENCODING_AT).and_then(|code| Encoding::from_code(*code))
 }
 
 /// What the first bytes of a record claim, before the checksum has been looked at.

@@ -7,6 +7,7 @@ use crate::domain::event::{Arrival, Event, Reading, Report, Says};
 use crate::domain::id::ObjectKey;
 use crate::domain::operation::Operation;
 use crate::domain::time::Timestamp;
+use crate::store::erasure::ErasureStep;
 use crate::store::journal::JournalReader;
 use crate::store::record::{Record, RecordKind};
 use crate::store::views::{StoredEvent, Views};
@@ -41,6 +42,9 @@ pub(super) enum Told {
     Redrive,
     Operation(Box<Operation>),
     Audit(Box<Audit>),
+    Erasure(ErasureStep),
+    /// It belongs to another record.
+    Nothing,
 }
 
 impl Told {
@@ -50,8 +54,10 @@ impl Told {
             RecordKind::ParkedEvent => Self::Event(still_parked(stored_event(rules, record)?)),
             RecordKind::ConflictingRedelivery => Self::ConflictingRedelivery,
             RecordKind::Redrive => Self::Redrive,
-            RecordKind::Operation => Self::Operation(Box::new(of_json(record, "operation")?)),
+            RecordKind::Operation => Self::Operation(Box::new(stored_operation(record)?)),
             RecordKind::Audit => Self::Audit(Box::new(of_json(record, "audit entry")?)),
+            RecordKind::Erasure => Self::Erasure(of_json(record, "erasure of")?),
+            RecordKind::MovedBody => Self::Nothing,
         })
     }
 }
@@ -75,6 +81,11 @@ pub(super) fn stored_event(rules: &dyn Rules, record: &Record) -> Result<Event, 
         reading: Reading::Parked { reason: "this version cannot read the event".to_owned() },
     });
     Ok(in_partition(event, record.livemode))
+}
+
+/// An operation as a record of the journal has it.
+pub(super) fn stored_operation(record: &Record) -> Result<Operation, StoreError> {
+    of_json(record, "operation")
 }
 
 /// What a record of the journal has as JSON.

@@ -15,6 +15,7 @@ use crate::domain::event::{Event, Outcome, Reading, Report, is_of_deliveries};
 use crate::domain::fold::{self, Progress};
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::time::Timestamp;
+use crate::store::erasure::ErasureStep;
 use crate::store::journal::{JournalReader, Position};
 use crate::store::record::Record;
 use crate::store::stored::{Header, Told, report, stored_event, stored_record, stored_report};
@@ -80,14 +81,26 @@ impl<'a> Update<'a> {
                 self.redrive(record.livemode, &record.event_id, redrive)?;
             }
             Told::Operation(operation) => {
-                self.operation(record.sequence, *operation)?;
+                self.operation(record.sequence, position, *operation)?;
             }
             Told::Audit(entry) => {
                 self.audit(record.sequence, &entry)?;
             }
+            Told::Erasure(step) => self.erasure(record.livemode, &record.event_id, step)?,
+            Told::Nothing => {}
         }
         self.reached(record.sequence, position);
         Ok(())
+    }
+
+    /// Takes in a step of an erasure.
+    pub(super) fn erasure(
+        &mut self,
+        livemode: bool,
+        account: &str,
+        step: ErasureStep,
+    ) -> Result<(), StoreError> {
+        self.pending.put_erasure(livemode, account, step)
     }
 
     /// Notes that everything up to here is folded.
@@ -139,6 +152,7 @@ impl<'a> Update<'a> {
             outcome,
             reason,
             conflicting_redelivery: false,
+            erased: false,
         };
         let EventRecord { sequence, received_at, .. } = record;
         let pending = self.pending.of_mut(record.livemode);

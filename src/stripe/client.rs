@@ -135,8 +135,8 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// Stripe's own words about a refusal. For people who may know; messages can name fields.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// Stripe's own words about a refusal. For the one who asked; a message can repeat what was sent.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct StripeError {
     /// `type`, such as `invalid_request_error`.
     #[serde(rename = "type", default)]
@@ -156,6 +156,19 @@ impl StripeError {
         let kind = Some(self.kind.as_str()).filter(|kind| !kind.is_empty());
         self.code.as_deref().or(kind).unwrap_or("no details")
     }
+
+    /// What can be told to anyone: Stripe's words for programs, and which field was wrong.
+    pub fn in_short(&self) -> String {
+        let word = self.word().to_owned();
+        self.param.as_ref().map_or(word.clone(), |param| format!("{word}, {param}"))
+    }
+}
+
+/// Without the message.
+impl fmt::Debug for StripeError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("StripeError").field(&self.in_short()).finish()
+    }
 }
 
 /// Why a call has no answer, by what is known about its effect. Reasons are in our words: Stripe's
@@ -167,7 +180,7 @@ impl StripeError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// Stripe said no, and did nothing. The same again gives the same.
-    #[error("Stripe refused the call with {status}: {}", .error.message)]
+    #[error("Stripe refused the call with {status}: {}", .error.in_short())]
     Refused { status: u16, error: StripeError, request_id: Option<String> },
     /// It never got to Stripe, or Stripe turned it away unread. `retry`: sending it again, with the
     /// same key, may do better; otherwise what is sent, or the settings, must change first.

@@ -13,6 +13,7 @@ mod listed;
 mod made;
 mod money;
 mod raw;
+mod reduce;
 mod tracked;
 
 use std::borrow::Cow;
@@ -32,8 +33,9 @@ pub use made::{Fetched, Note, Observation, fetched, note, observation};
 use money::{balance, payout, topup, transfer};
 use raw::{
     Map, Raw, Unusable, compact, fields_of, id_of, is_object, lenient, non_empty, raw_fields,
-    shorten, text, unusable,
+    shown_word, text, unusable,
 };
+pub use reduce::{mentions, reduce};
 use tracked::Tracked;
 pub use tracked::tracked_types;
 
@@ -156,10 +158,16 @@ fn as_expected<'a>(mut envelope: Envelope<'a, Map<Data<'a>>>) -> (Opened<'a>, Su
 /// One piece that cannot be used leaves the others usable.
 fn in_pieces(text: &str) -> Result<(Opened<'_>, Subject<'_>), NotAnEvent> {
     let envelope: Envelope<'_, &RawValue> =
-        serde_json::from_str(text).map_err(|error| NotAnEvent { why: error.to_string() })?;
+        serde_json::from_str(text).map_err(|error| NotAnEvent { why: place_of(&error) })?;
     let data: RawData<'_> = lenient(envelope.data.filter(is_object)).unwrap_or_default();
     let object = data.object.map(|raw| fields_of("data.object", raw));
     Ok((envelope.with(data.previous_attributes), object))
+}
+
+/// serde's message can repeat what it could not use; only its place is ours to tell.
+fn place_of(error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    format!("it is not JSON as it should be at line {line}, column {column}")
 }
 
 impl<'a, D> Envelope<'a, D> {
@@ -190,8 +198,8 @@ impl<'a> Report<'_, 'a> {
         let word = text("data.object.object", object.word)?;
         if word != self.tracked.object_word() {
             return unusable(format!(
-                "`data.object.object` is `{}`, not `{}`",
-                shorten(&word),
+                "`data.object.object` is {}, not `{}`",
+                shown_word(&word),
                 self.tracked.object_word()
             ));
         }

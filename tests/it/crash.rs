@@ -1,6 +1,8 @@
 //! kill -9 under load: what was acknowledged is there, once, whatever the moment.
 #![expect(clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
+/// Kills while an account is erased.
+mod erasure;
 /// Kills at named points.
 mod points;
 

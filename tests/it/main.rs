@@ -76,6 +76,8 @@ mod damage;
 mod docs;
 /// `bursar doctor`: what it finds, and what it leaves alone.
 mod doctor;
+/// Personal data of an account goes, and all else stays.
+mod erase;
 /// What is said, in a sentence, of events and accounts.
 mod explain;
 /// What other users of the machine, its disk and its log see.
@@ -106,6 +108,8 @@ mod oracles;
 mod overload;
 /// Power loss, at any moment of a server's life.
 mod power;
+/// What is said anywhere of what bodies hold: nothing.
+mod privacy;
 /// Every read: fields, filters, paging, partitions, history.
 mod reads;
 /// Parked events: how they are found, and how they are tried again.

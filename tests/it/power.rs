@@ -21,8 +21,10 @@ use fastrand::Rng;
 use serde_json::json;
 
 use crate::load::{Load, whole};
-use crate::process::{Place, Server, TAKES_LARGE, large_payout, payout, run};
+use crate::process::{OPERATOR, Place, Server, TAKES_LARGE, large_payout, payout, payout_of, run};
 use crate::shim::Shim;
+use crate::support::Request;
+use crate::support::markers::Markers;
 use crate::torture;
 use disk::Disk;
 use recording::Recording;
@@ -30,10 +32,16 @@ use recording::Recording;
 /// Cuts in the suite.
 const CUTS_OF_MANY_EVENTS: usize = 18;
 const CUTS_OF_LARGE_EVENTS: usize = 7;
+const CUTS_OF_AN_ERASURE: usize = 9;
 const CUTS_OF_THE_CONTROL: usize = 8;
 
 /// One of so many cuts is followed by a second one, while the first is recovered from.
 const CUT_AGAIN: usize = 3;
+
+/// Stands in the text of every event that is erased later.
+const MARKER: &str = "mk7power";
+/// Stands among what was acknowledged once the erasure was.
+const ERASED: &str = "!erased";
 
 /// Cuts that are looked at at the same time.
 const AT_ONCE: usize = 4;
@@ -48,6 +56,12 @@ fn what_was_acknowledged_before_a_power_loss_is_there_after_it() {
 fn what_was_acknowledged_before_a_power_loss_is_there_when_the_journal_changed_its_file() {
     let cuts = ("LARGE_CUTS", CUTS_OF_LARGE_EVENTS);
     survives_power_loss("power loss, journal changes its file", cuts, life_of_large);
+}
+
+#[test]
+fn what_was_erased_before_a_power_loss_is_nowhere_after_it_and_nothing_else_is_lost() {
+    let cuts = ("ERASED_CUTS", CUTS_OF_AN_ERASURE);
+    survives_power_loss("power loss, accounts are erased", cuts, life_of_erased);
 }
 
 /// The control: the same cuts find what is lost when the disk does not do as it is asked.
@@ -170,7 +184,7 @@ impl Left {
         let serve = shim.under(self.place.command(&["serve"]));
         let server = self.place.try_serve_by(serve);
         let server = server.map_err(|ended| format!("no start: {ended:#?}"))?;
-        whole(&server, &self.told)?;
+        whole(&server, self.told.iter().filter(|name| *name != ERASED))?;
         if let Some(disk) = disk {
             let left = self.cut_again(server, &shim, disk);
             return left.opened().map_err(|why| format!("the second cut: {why}"));
@@ -207,6 +221,10 @@ impl Left {
 
     /// `verify` compares all that `rebuild --check` does, so one of them is enough.
     fn check(&mut self, shim: &Shim) -> Result<(), String> {
+        let found = Markers::everywhere(MARKER).found_below(&self.place.store());
+        if self.told.contains(ERASED) && !found.is_empty() {
+            return Err(format!("it was erased, but {found:?}"));
+        }
         let commands = [["verify"].as_slice(), &["verify"], &["rebuild", "--check"]];
         let command = commands[self.random.usize(0..commands.len())];
         let ended = run(shim.under(self.place.command(command)));
@@ -302,6 +320,24 @@ fn life_of_many(rules: &[&str]) -> Vec<u8> {
     let server = life.serve();
     life.load(&server, 32, 6);
     life.end_by(server, "w store/views/db 1 1 kill-after");
+    std::fs::read(shim.record()).expect("a record")
+}
+
+/// A store in which an account is erased, with what comes before and after it.
+fn life_of_erased() -> Vec<u8> {
+    let place = Place::new();
+    let shim = Shim::recording(&place.path(""));
+    let life = Life { place: &place, shim: &shim, rules: &[] };
+    let server = life.serve();
+    let marked = |name: &str| payout_of("acct_1", name, &format!("for Jo, {MARKER} of {name}"));
+    life.load_of(&server, 4, 6, &marked);
+    life.load(&server, 4, 3);
+    let request = Request::post("/v1/accounts/acct_1/erase", "").token(OPERATOR);
+    let answer = request.send(server.address);
+    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    shim.acknowledged(ERASED);
+    life.load(&server, 4, 3);
+    life.end_by(server, "s store/journal/*.journal 1 1 kill-before");
     std::fs::read(shim.record()).expect("a record")
 }
 

@@ -519,6 +519,14 @@ pub(crate) fn payout(name: &str) -> Vec<u8> {
 }
 
 /// The same, of some megabytes: a dozen fill a file of the journal.
+/// A payout of a connected account, with a text in it that is about its holder.
+pub(crate) fn payout_of(account: &str, name: &str, text: &str) -> Vec<u8> {
+    let mut event: Value = serde_json::from_slice(&payout(name)).expect("JSON");
+    event["account"] = account.into();
+    event["data"]["object"]["description"] = text.into();
+    event.to_string().into_bytes()
+}
+
 pub(crate) fn large_payout(name: &str) -> Vec<u8> {
     padded_payout(name, LARGE_BYTES)
 }

@@ -227,6 +227,14 @@ impl Rules for Learning {
     fn same_content(&self, a: &[u8], b: &[u8]) -> bool {
         StripeRules.same_content(a, b)
     }
+
+    fn reduce(&self, body: &[u8]) -> Option<Vec<u8>> {
+        StripeRules.reduce(body)
+    }
+
+    fn mentions(&self, body: &[u8], account: &str) -> bool {
+        StripeRules.mentions(body, account)
+    }
 }
 
 fn write_store(folder: &Path) {

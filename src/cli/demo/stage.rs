@@ -111,6 +111,7 @@ impl Stage {
             vigilance: Vigilance::default(),
             patience: Patience::default(),
             outbound: Some(self.outbound()?),
+            retention: None,
             onboarding: ReturnUrls {
                 refresh_url: Some(self.refresh_url()),
                 return_url: Some(self.return_url()),

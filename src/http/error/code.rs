@@ -35,6 +35,8 @@ codes! {
     MethodNotAllowed "method_not_allowed" [405] "The path answers the methods of the Allow header.";
     RequestTimeout "request_timeout" [408] "The body did not come in time.";
     NotParked "not_parked" [409] "Only parked events are redriven.";
+    OperationsOpen "operations_open" [409] "Operations about the account go on; erase it when they have ended.";
+    CopiesInFolder "copies_in_folder" [409] "The store's folder holds copies from repairs, which may have the same data.";
     OtherMode "other_mode" [409] "The key of Stripe's works in the other partition.";
     IdempotencyMismatch "idempotency_mismatch" [409] "The key was used for another request.";
     LinkAlreadyCreated "link_already_created" [409] "An onboarding link was made, and prefilling is over.";

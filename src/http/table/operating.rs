@@ -6,7 +6,7 @@ use super::parameters as p;
 use crate::domain::id::Kind;
 use crate::http::endpoint::{Access, Answer, Body, Endpoint, Group};
 use crate::http::error::Code;
-use crate::http::{audit, backfills, operate, refetch};
+use crate::http::{audit, backfills, erase, operate, refetch};
 use crate::token::Role;
 
 const BECAUSE: Body = Body::Optional("Because");
@@ -72,6 +72,25 @@ pub(super) const AUDIT: Group = Group {
             p::LIVEMODE,
         ])
         .answers(&[Answer::Tagged("AuditList", "A page of the audit trail.")])],
+};
+
+pub(super) const PRIVACY: Group = Group {
+    name: "Privacy",
+    about: "Takes out what is personal, for good. Ids, statuses and histories stay.",
+    endpoints: &[Endpoint::post(
+        "/v1/accounts/{id}/erase",
+        "Removes personal data of an account",
+        Role::Operator,
+        || to(erase::erase),
+    )
+    .about(
+        "Of every stored body about the account only what the rules read is left. Done again, it \
+         finds nothing more to do. What comes later is stored as ever.",
+    )
+    .takes(&[p::LIVEMODE])
+    .body(BECAUSE)
+    .answers(&[Answer::Json(200, "Erased", "How much was reduced.")])
+    .problems(&[Code::InvalidBody, Code::OperationsOpen, Code::CopiesInFolder])],
 };
 
 pub(super) const FETCHING: Group = Group {

@@ -5,7 +5,7 @@ use std::io::Write;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::operation::Operation;
-use crate::pipeline::portable::{CHUNK, PortableError};
+use crate::pipeline::portable::{CHUNK, PortableError, form_of};
 use crate::store::{Advanced, Begun, OperationFilter, SharedStore, Slice, StoreError};
 
 /// How a line with an operation begins.
@@ -41,7 +41,7 @@ pub(super) async fn export(store: &SharedStore, out: &mut impl Write) -> Result<
 /// The operation of a line; `None` when it holds none.
 pub(super) fn of_line(line: &[u8]) -> Option<Result<Operation, String>> {
     line.trim_ascii_start().starts_with(BEGINNING).then(|| {
-        let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        let line: Line = serde_json::from_slice(line).map_err(|error| form_of(&error))?;
         Ok(line.operation)
     })
 }

@@ -120,8 +120,9 @@ impl Inner {
             let name = (incoming.livemode, incoming.event.id.clone());
             let conflicts = if let Some(twin) = sorted.twin(&name) {
                 let first = unpack(&twin.body)?;
+                let comparable = !(twin.body.is_reduced() || incoming.body.is_reduced());
                 incoming.conflicting_redelivery
-                    || !self.rules.same_content(&first, &unpack(&incoming.body)?)
+                    || comparable && !self.rules.same_content(&first, &unpack(&incoming.body)?)
             } else if update.sequence_of(name.0, &name.1)?.is_some() {
                 self.conflicts(&incoming)?
             } else {
@@ -144,9 +145,11 @@ impl Inner {
         if event.record.conflicting_redelivery {
             return Ok(false);
         }
-        let stored = unpack(&stored_record(&self.journal, &event)?.body)?;
+        let stored = stored_record(&self.journal, &event)?.body;
+        // What was reduced cannot be compared: nothing is kept by which the rest could be guessed.
+        let comparable = !(stored.is_reduced() || incoming.body.is_reduced());
         Ok(incoming.conflicting_redelivery
-            || !self.rules.same_content(&stored, &unpack(&incoming.body)?))
+            || comparable && !self.rules.same_content(&unpack(&stored)?, &unpack(&incoming.body)?))
     }
 }
 /// Folds a batch whose records got these places in the journal.
@@ -264,7 +267,12 @@ pub(super) fn append_while<T>(
     records: Vec<Draft>,
     meanwhile: impl FnOnce(&[(u64, Position)]) -> T,
 ) -> Result<T, StoreError> {
-    writer.journal.append_while(records, meanwhile).map_err(|error| match &error {
+    let appended = writer.journal.append_while(records, meanwhile);
+    appended.map_err(|error| append_failed(writer, &error))
+}
+
+pub(super) fn append_failed(writer: &mut Writer, error: &AppendError) -> StoreError {
+    match error {
         AppendError::NotStored(cause) if cause.kind() == ErrorKind::StorageFull => {
             StoreError::Unavailable("the disk is full: free some space".to_owned())
         }
@@ -276,7 +284,7 @@ pub(super) fn append_while<T>(
             writer.stopped = Some(reason.clone());
             reason
         }
-    })
+    }
 }
 
 fn kind_of(event: &Event) -> RecordKind {

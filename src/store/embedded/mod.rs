@@ -9,8 +9,10 @@
 mod ahead;
 mod audit;
 mod commit;
+mod erase;
 mod open;
 mod operations;
+mod reads;
 mod repair;
 mod upkeep;
 
@@ -23,10 +25,13 @@ use crate::domain::audit::Audit;
 use crate::domain::event::Report;
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::operation::Operation;
+use crate::domain::time::Timestamp;
+use crate::store::embedded::erase::Turn;
+use crate::store::erasure::{Erasure, Retained};
 use crate::store::folder::Folder;
 use crate::store::journal::{Journal, JournalError, JournalReader};
 use crate::store::record::PackedBody;
-use crate::store::stored::{stored_record, stored_report};
+use crate::store::stored::stored_report;
 use crate::store::views::Views;
 use crate::store::{
     Advanced, AuditFilter, Begun, ChangePage, EventFilter, EventRecord, Feed, Figures, Incoming,
@@ -64,6 +69,8 @@ struct Inner {
     journal: JournalReader,
     rules: Arc<dyn Rules>,
     writer: Mutex<Writer>,
+    /// Who holds it rewrites segments. Taken before `writer`.
+    rewriting: Mutex<Turn>,
     /// The newest sequence that the views show.
     newest: watch::Sender<u64>,
     feed_reads: Semaphore,
@@ -92,74 +99,6 @@ pub struct At {
 
 /// Told now and then.
 pub type Progress<'a> = &'a mut dyn FnMut(At);
-
-impl Inner {
-    fn parked(&self, livemode: bool) -> Result<Vec<String>, StoreError> {
-        let ids = self.views.parked(livemode).map(|parked| {
-            let (sequence, _) = parked?;
-            Ok(self.views.event(livemode, sequence)?.map(|event| event.record.id))
-        });
-        ids.filter_map(Result::transpose).collect()
-    }
-
-    /// Passes a result on. When it tells of damaged views, the next start recomputes them.
-    fn noting_damage<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        if let Err(StoreError::ViewsDamaged(_)) = result {
-            self.folder.note_views_damaged();
-        }
-        result
-    }
-
-    fn figures(&self) -> Result<Figures, StoreError> {
-        let (journal_files, journal_bytes) = self.journal.extent();
-        // In this order, so that no more is written than there is.
-        let records_written = self.views.written()?;
-        Ok(Figures {
-            journal_bytes,
-            journal_files,
-            records: *self.newest.borrow(),
-            records_written,
-            unwritten_bytes: self.views.unwritten_bytes() as u64,
-            free_bytes: self.folder.free_bytes(),
-        })
-    }
-
-    fn body(&self, livemode: bool, id: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.views.event_of_id(livemode, id)? {
-            Some(event) => unpack(&stored_record(&self.journal, &event)?.body).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    fn scan(&self, after: u64, limit: usize) -> Result<Vec<(EventRecord, Vec<u8>)>, StoreError> {
-        // The journal has a commit a little before the views do.
-        let newest = *self.newest.borrow();
-        let from = self.views.event_at(after)?.map(|event| event.position);
-        let (mut events, mut bytes) = (Vec::new(), 0);
-        for read in self.journal.scan(from) {
-            let (_, record) = read?;
-            if record.sequence > newest {
-                break;
-            }
-            if record.kind.is_event() {
-                let body = unpack(&record.body)?;
-                bytes += body.len();
-                let event = self.views.event(record.livemode, record.sequence)?;
-                let event = event.ok_or_else(|| {
-                    StoreError::Damaged(format!(
-                        "event {} is not indexed; `bursar rebuild` recomputes the index",
-                        record.event_id
-                    ))
-                })?;
-                events.push((event.record, body));
-            }
-            if events.len() == limit || bytes > SCAN_BYTES {
-                break;
-            }
-        }
-        Ok(events)
-    }
-}
 
 fn unpack(body: &PackedBody) -> Result<Vec<u8>, StoreError> {
     body.unpack().map_err(|error| StoreError::Damaged(error.to_string()))
@@ -227,7 +166,7 @@ impl Store for Embedded {
 
     async fn event(&self, livemode: bool, id: &str) -> Result<Option<EventRecord>, StoreError> {
         let event = self.inner.noting_damage(self.inner.views.event_of_id(livemode, id))?;
-        Ok(event.map(|event| event.record))
+        Ok(event.map(|event| self.inner.with_flag(event.position, event.record)))
     }
 
     async fn body(&self, livemode: bool, id: &str) -> Result<Option<Vec<u8>>, StoreError> {
@@ -240,7 +179,7 @@ impl Store for Embedded {
         filter: EventFilter,
         slice: Slice,
     ) -> Result<Page<EventRecord>, StoreError> {
-        blocking(&self.inner, move |inner| inner.views.events(livemode, &filter, slice)).await
+        blocking(&self.inner, move |inner| inner.events(livemode, &filter, slice)).await
     }
 
     async fn parked(&self, livemode: bool) -> Result<Vec<String>, StoreError> {
@@ -273,7 +212,7 @@ impl Store for Embedded {
 
     async fn operation(&self, livemode: bool, id: &str) -> Result<Option<Operation>, StoreError> {
         let stored = self.inner.noting_damage(self.inner.views.operation(livemode, id))?;
-        Ok(stored.map(|stored| stored.operation))
+        stored.map(|stored| self.inner.whole(&stored)).transpose()
     }
 
     async fn operation_named(
@@ -281,9 +220,7 @@ impl Store for Embedded {
         livemode: bool,
         name: OperationName,
     ) -> Result<Option<Operation>, StoreError> {
-        let views = &self.inner.views;
-        let stored = self.inner.noting_damage(views.operation_named(livemode, &name))?;
-        Ok(stored.map(|stored| stored.operation))
+        self.inner.noting_damage(self.inner.operation_named(livemode, &name))
     }
 
     async fn operations(
@@ -292,7 +229,15 @@ impl Store for Embedded {
         filter: OperationFilter,
         slice: Slice,
     ) -> Result<Page<Operation>, StoreError> {
-        blocking(&self.inner, move |inner| inner.views.operations(livemode, &filter, slice)).await
+        blocking(&self.inner, move |inner| inner.operations(livemode, &filter, slice)).await
+    }
+
+    async fn erase(&self, livemode: bool, account: String) -> Result<Erasure, StoreError> {
+        blocking(&self.inner, move |inner| inner.erase(livemode, &account)).await
+    }
+
+    async fn retain(&self, before: Timestamp) -> Result<Retained, StoreError> {
+        blocking(&self.inner, move |inner| inner.retain(before)).await
     }
 
     async fn audit(&self, entry: Audit) -> Result<bool, StoreError> {

@@ -63,10 +63,14 @@ impl Embedded {
             views,
             journal: reader,
             rules,
+            rewriting: Mutex::default(),
             writer: Mutex::new(Writer { journal, behind: false, stopped: None }),
         };
         let newest = *inner.newest.borrow();
         catch_up(&inner.views, (&inner.journal, newest), &*inner.rules, progress)?;
+        if let Err(error) = inner.finish_erasures() {
+            tracing::error!(%error, "an erasure that was cut off could not be completed; the next start tries again");
+        }
         inner.retry_parked()?;
         Ok(Self { inner: Arc::new(inner) })
     }

@@ -8,7 +8,9 @@ use crate::store::embedded::commit::append_while;
 use crate::store::embedded::{Inner, Writer};
 use crate::store::journal::Draft;
 use crate::store::record::{PackedBody, RecordKind};
+use crate::store::stored::stored_operation;
 use crate::store::update::Update;
+use crate::store::views::operations::{StoredOperation, Told};
 use crate::store::{Advanced, Begun, OperationName, StoreError};
 
 impl Inner {
@@ -18,7 +20,7 @@ impl Inner {
         let livemode = operation.livemode;
         let key = OperationName::Key(operation.client_key.clone());
         if let Some(known) = self.or_failure(self.views.operation_named(livemode, &key))? {
-            return Ok(Begun::Known(known.operation));
+            return Ok(Begun::Known(self.whole(&known)?));
         }
         // What was refused, as an import can bring it, takes nobody's place.
         let refused = operation.state == OperationState::Refused;
@@ -26,7 +28,7 @@ impl Inner {
         let name = exclusive.map(|tag| OperationName::Tag(tag.name.clone()));
         let holder = name.map(|name| self.views.operation_named(livemode, &name));
         match self.or_failure(holder.transpose())?.flatten() {
-            Some(holder) => Ok(Begun::Taken(holder.operation)),
+            Some(holder) => Ok(Begun::Taken(self.whole(&holder)?)),
             None => Ok(Begun::New(self.record(&mut writer, operation)?)),
         }
     }
@@ -43,9 +45,27 @@ impl Inner {
             Some(held) if held.operation.version == version => {
                 Ok(Advanced::Recorded(self.record(&mut writer, operation)?))
             }
-            Some(held) => Ok(Advanced::Overtaken(held.operation)),
+            Some(held) => Ok(Advanced::Overtaken(self.whole(&held)?)),
             None => Err(StoreError::Damaged(format!("operation {} is not stored", operation.id))),
         }
+    }
+
+    /// An operation as it stands: its newest step, and what an event has told since.
+    pub(super) fn whole(&self, stored: &StoredOperation) -> Result<Operation, StoreError> {
+        let record = self.journal.read(stored.position)?;
+        let is_it = record.kind == RecordKind::Operation && record.event_id == stored.operation.id;
+        if !is_it {
+            return Err(StoreError::Damaged(format!(
+                "where operation {} should lie is record {}; `bursar verify` finds what is wrong",
+                stored.operation.id, record.sequence
+            )));
+        }
+        let recorded = stored_operation(&record)?;
+        let told = stored
+            .told
+            .as_ref()
+            .and_then(|Told { evidence, event_id, at }| recorded.reported(evidence, event_id, *at));
+        Ok(told.unwrap_or(recorded))
     }
 
     /// Answers the operation as it then stands: an event may know more of it.
@@ -55,7 +75,7 @@ impl Inner {
         let folded = append_while(writer, vec![draft], |positions| {
             let mut now = operation.clone();
             for &(sequence, position) in positions {
-                now = update.operation(sequence, operation.clone())?;
+                now = update.operation(sequence, position, operation.clone())?;
                 update.reached(sequence, position);
             }
             Ok((now, update.finish()?))

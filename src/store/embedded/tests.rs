@@ -3,9 +3,10 @@ use tempfile::TempDir;
 use super::open::open_journal;
 use super::upkeep::rebuilt_views;
 use super::*;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Reading};
 use crate::domain::time::Timestamp;
-use crate::store::journal::Draft;
+use crate::store::erasure::Erased;
+use crate::store::journal::{Draft, Found, salvage};
 use crate::store::record::RecordKind;
 
 const SMALL: Options = Options { segment_bytes: 1 << 20 };
@@ -20,6 +21,14 @@ impl Rules for Illiterate {
 
     fn same_content(&self, a: &[u8], b: &[u8]) -> bool {
         a == b
+    }
+
+    fn reduce(&self, body: &[u8]) -> Option<Vec<u8>> {
+        Some(body.to_vec())
+    }
+
+    fn mentions(&self, _: &[u8], _: &str) -> bool {
+        false
     }
 }
 
@@ -93,4 +102,89 @@ fn a_probe_leaves_a_closed_store_closed() {
     assert!(is_closed(&folder));
     Embedded::probe(folder.path()).unwrap();
     assert!(is_closed(&folder));
+}
+
+/// Reads the same of every body, and leaves more of one than there was.
+struct Wordy;
+
+const LEFT: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ,;.:-_#+*~!?=&%$";
+
+fn event(id: &str) -> Event {
+    Event {
+        id: id.to_owned(),
+        event_type: "person.updated".to_owned(),
+        created: Some(5),
+        livemode: Some(false),
+        account: Some("acct_1".to_owned()),
+        api_version: None,
+        object_id: None,
+        evidence: Vec::new(),
+        reading: Reading::Ignored,
+    }
+}
+
+impl Rules for Wordy {
+    fn read(&self, body: &[u8], _: Timestamp) -> Option<Event> {
+        Some(event(if body.starts_with(b"{}") { "evt_1" } else { "evt_2" }))
+    }
+
+    fn same_content(&self, a: &[u8], b: &[u8]) -> bool {
+        a == b
+    }
+
+    fn reduce(&self, body: &[u8]) -> Option<Vec<u8>> {
+        Some(if body.starts_with(b"{}") {
+            [b"{}", LEFT.as_bytes()].concat()
+        } else {
+            body.to_vec()
+        })
+    }
+
+    fn mentions(&self, _: &[u8], _: &str) -> bool {
+        true
+    }
+}
+
+#[test]
+fn what_is_left_of_a_body_and_does_not_fit_lies_elsewhere_and_is_found_by_all_who_read() {
+    let folder = TempDir::new().unwrap();
+    let rules = || Arc::new(Wordy) as Arc<dyn Rules>;
+    let incoming = |id: &str, body: &[u8]| Incoming {
+        event: event(id),
+        livemode: false,
+        received_at: Timestamp(7),
+        source: "test".to_owned(),
+        body: PackedBody::pack(body),
+        conflicting_redelivery: false,
+    };
+    let store = Embedded::open(folder.path(), SMALL, rules(), &mut |_| {}).unwrap();
+    let batch = vec![incoming("evt_1", b"{} jo"), incoming("evt_2", b"whole")];
+    store.inner.commit(batch).unwrap();
+    let left = [b"{}", LEFT.as_bytes()].concat();
+    let erased = Erased { events: 1, steps: 0, already: 0 };
+    assert_eq!(store.inner.erase(false, "acct_1").unwrap(), Erasure::Done(erased));
+    let check = |store: &Embedded| {
+        assert_eq!(store.inner.body(false, "evt_1").unwrap().as_ref(), Some(&left));
+        assert_eq!(store.inner.body(false, "evt_2").unwrap(), Some(b"whole".to_vec()));
+        assert_eq!(store.inner.scan(0, 10).unwrap()[0].1, left);
+        assert_eq!(store.verify(10, &mut |_| {}).unwrap().faults, Vec::<String>::new());
+    };
+    check(&store);
+    let nothing = Erased { events: 0, steps: 0, already: 1 };
+    assert_eq!(store.inner.erase(false, "acct_1").unwrap(), Erasure::Done(nothing));
+    drop(store);
+    check(&Embedded::open(folder.path(), SMALL, rules(), &mut |_| {}).unwrap());
+
+    // Also by a repair, which gives records other places.
+    let mut bodies = Vec::new();
+    salvage(&folder.path().join("journal"), 0, &mut |found| {
+        if let Found::Record(record) = found
+            && record.kind.is_event()
+        {
+            bodies.push(unpack(&record.body)?);
+        }
+        Ok::<_, StoreError>(())
+    })
+    .unwrap();
+    assert_eq!(bodies, [left.clone(), b"whole".to_vec()]);
 }

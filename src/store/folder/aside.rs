@@ -34,6 +34,18 @@ impl Folder {
         ))
     }
 
+    /// Names of the folders that hold what was damaged once.
+    pub(in crate::store) fn copies(&self) -> Result<Vec<String>, StoreError> {
+        let read = |error| failed(&self.path, &error);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path).map_err(read)? {
+            let name = entry.map_err(read)?.file_name().to_string_lossy().into_owned();
+            names.extend(name.starts_with(ASIDE).then_some(name));
+        }
+        names.sort();
+        Ok(names)
+    }
+
     /// The repair that was cut off, if one was.
     pub(in crate::store) fn unfinished_repair(&self) -> Result<Option<Aside<'_>>, StoreError> {
         let path = self.path.join(NOTE);

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io;
 use std::iter::FusedIterator;
 use std::mem;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,7 +15,7 @@ use super::cursor::Cursor;
 use super::segment::{self, HEADER_BYTES, SegmentHeader};
 use super::window::{Window, read_record};
 use super::{End, JournalError, Position, recovery};
-use crate::store::record::Record;
+use crate::store::record::{Encoding, PREFIX_BYTES, Record, RecordKind, encoding_of};
 
 /// Open files that readers keep; the oldest segments are closed first.
 const OPEN_FILES: usize = 128;
@@ -57,11 +58,11 @@ impl Shared {
         self.committed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn end(&self) -> End {
+    pub(super) fn end(&self) -> End {
         self.committed().end
     }
 
-    fn header(&self, number: u32) -> Option<SegmentHeader> {
+    pub(super) fn header(&self, number: u32) -> Option<SegmentHeader> {
         let index = usize::try_from(number.checked_sub(1)?).ok()?;
         self.committed().headers.get(index).copied()
     }
@@ -74,7 +75,7 @@ impl Shared {
         (committed.headers.len() as u64, bytes)
     }
 
-    fn path(&self, number: u32) -> PathBuf {
+    pub(super) fn path(&self, number: u32) -> PathBuf {
         segment::path(&self.folder, number)
     }
 
@@ -92,8 +93,13 @@ impl Shared {
         Ok(file)
     }
 
+    /// Its file is another one now.
+    pub(super) fn was_replaced(&self, number: u32) {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+    }
+
     /// Where the records of a segment end.
-    fn stop(&self, number: u32, end: End) -> Option<u32> {
+    pub(super) fn stop(&self, number: u32, end: End) -> Option<u32> {
         if number == end.segment {
             return Some(end.offset);
         }
@@ -104,7 +110,7 @@ impl Shared {
 /// Reads records, from any thread, while the writer goes on.
 #[derive(Clone)]
 pub struct JournalReader {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl JournalReader {
@@ -119,7 +125,29 @@ impl JournalReader {
 
     /// The record that starts at `position`.
     pub fn read(&self, position: Position) -> Result<Record, JournalError> {
-        self.read_with_length(position).map(|(record, _)| record)
+        self.read_with_length(position).and_then(|(record, _)| self.with_body(record))
+    }
+
+    /// Whether the body of the record there is no longer what was delivered.
+    pub fn is_reduced(&self, position: Position) -> Result<bool, JournalError> {
+        let Position { segment, offset } = position;
+        let mut first = [0; PREFIX_BYTES + 4];
+        let file = self.shared.file(segment)?;
+        file.read_exact_at(&mut first, offset.into())
+            .map_err(JournalError::io(self.shared.path(segment)))?;
+        Ok(encoding_of(&first).is_some_and(Encoding::is_reduced))
+    }
+
+    /// Puts a body that was moved in its place.
+    pub fn with_body(&self, record: Record) -> Result<Record, JournalError> {
+        let Some((segment, offset)) = record.body.lies_at() else { return Ok(record) };
+        let (moved, _) = self.read_with_length(Position { segment, offset })?;
+        if moved.kind == RecordKind::MovedBody && moved.event_id == record.event_id {
+            return Ok(Record { body: moved.body, ..record });
+        }
+        let what = "the body of another record is not here";
+        let path = self.shared.path(segment);
+        Err(JournalError::damaged(path, offset.into(), what, Some(record.sequence)))
     }
 
     fn read_with_length(&self, position: Position) -> Result<(Record, u64), JournalError> {
@@ -205,7 +233,7 @@ impl Scan {
         // `stop` fits, and the record lies before it.
         let offset = u32::try_from(offset).unwrap_or(u32::MAX);
         self.state = ScanState::Inside(segment, cursor);
-        Ok(Some((Position { segment, offset }, record)))
+        Ok(Some((Position { segment, offset }, self.reader.with_body(record)?)))
     }
 
     fn stop(&self, segment: u32) -> u64 {

@@ -12,9 +12,9 @@ use std::{io, mem};
 use super::JournalError;
 use super::recovery::{is_blank, read_last_segment};
 use super::segment::{self, HEADER_BYTES, HeaderError, SegmentHeader};
-use super::window::{ReadFailure, Window};
+use super::window::{ReadFailure, Window, read_record};
 use crate::store::record::{
-    ALIGNMENT, GLIMPSE_BYTES, Glimpse, Record, RecordError, claimed_event_id,
+    ALIGNMENT, GLIMPSE_BYTES, Glimpse, Record, RecordError, RecordKind, claimed_event_id,
 };
 
 /// The search for the next record passes over blank pages of this size at once.
@@ -206,6 +206,10 @@ impl<E: From<JournalError>> Salvage<'_, E> {
             self.note(file, bytes, "records lie here that were read before", None);
             return Ok(());
         }
+        let Some(record) = with_body(&file.path, record) else {
+            self.note(file, bytes, "what is left of its body lies in a record that is lost", None);
+            return Ok(());
+        };
         self.close_gap(record.sequence, false)?;
         self.next = record.sequence.saturating_add(1);
         (self.tell)(Found::Record(record))
@@ -241,6 +245,15 @@ impl<E: From<JournalError>> Salvage<'_, E> {
         let maybe_more = !self.places.is_empty();
         self.close_gap(self.next.max(acknowledged.saturating_add(1)), maybe_more)
     }
+}
+
+/// The record with a body that was moved in its place; none when that cannot be read.
+fn with_body(path: &Path, record: Record) -> Option<Record> {
+    let Some((segment, offset)) = record.body.lies_at() else { return Some(record) };
+    let file = File::open(segment::path(path.parent()?, segment)).ok()?;
+    let (moved, _) = read_record(&file, offset.into(), file.metadata().ok()?.len()).ok()?;
+    let is_it = moved.kind == RecordKind::MovedBody && moved.event_id == record.event_id;
+    is_it.then_some(Record { body: moved.body, ..record })
 }
 
 type Bytes = Range<u64>;

@@ -1,7 +1,7 @@
 //! One file of the journal: its name, its header, and the writes to it.
 //!
 //! All writing to disk that the journal does goes through [`create`], [`write()`], [`sync`],
-//! [`erase`], [`remove`] and [`sync_folder`], which is also where tests let a disk fail.
+//! [`erase`], [`remove`], [`create_beside`], [`replace`] and [`sync_folder`], which is also where tests let a disk fail.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -170,6 +170,37 @@ pub(super) fn remove(folder: &Path, number: u32) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Where what takes the place of a segment is written.
+fn new_path(folder: &Path, number: u32) -> PathBuf {
+    folder.join(format!("{number:08}.journal.new"))
+}
+
+/// Begins a file that is to take the place of a segment.
+pub(super) fn create_beside(folder: &Path, number: u32) -> io::Result<File> {
+    #[cfg(test)]
+    super::fault::on_create()?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(true).open(new_path(folder, number))
+}
+
+/// Puts the file begun beside a segment, whole and synced, in its place; after a crash there is
+/// the one or the other.
+pub(super) fn replace(folder: &Path, number: u32) -> io::Result<()> {
+    fs::rename(new_path(folder, number), path(folder, number))?;
+    sync_folder(folder)
+}
+
+/// Removes what a rewriting that was cut off has left.
+pub(super) fn remove_unfinished(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.to_str().is_some_and(|path| path.ends_with(".journal.new")) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes the creation and removal of files in `folder` durable.

@@ -46,6 +46,11 @@ impl Window {
         Ok(Self { file, length, start: 0, bytes: Vec::new() })
     }
 
+    /// The same file, looked at elsewhere.
+    pub(super) fn again(of: &Self) -> io::Result<Self> {
+        Ok(Self { file: of.file.try_clone()?, length: of.length, start: 0, bytes: Vec::new() })
+    }
+
     /// Bytes in the file.
     pub(super) fn length(&self) -> u64 {
         self.length

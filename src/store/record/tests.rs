@@ -27,6 +27,8 @@ prop_compose! {
             Just(RecordKind::Redrive),
             Just(RecordKind::Operation),
             Just(RecordKind::Audit),
+            Just(RecordKind::Erasure),
+            Just(RecordKind::MovedBody),
         ],
         texts in any::<(String, String)>(),
         body in prop_oneof![
@@ -191,7 +193,7 @@ fn the_bytes_are_as_documented() {
 fn what_a_newer_version_wrote_is_not_taken_for_damage() {
     let payload = encoded(&some_record())[PREFIX_BYTES..68].to_vec();
     for (at, value, what) in
-        [(0, 2, "format version"), (1, 9, "kind"), (2, 0b100, "set of flags"), (3, 3, "encoding")]
+        [(0, 2, "format version"), (1, 9, "kind"), (2, 0b100, "set of flags"), (3, 7, "encoding")]
     {
         let mut payload = payload.clone();
         payload[at] = value;
@@ -299,4 +301,45 @@ fn bodies_that_were_packed_in_different_ways_have_the_same_content() {
     assert!(PackedBody::same_content(&packed, &plain(body).to_bytes()));
     assert!(!PackedBody::same_content(&packed, &plain(b"account.created").to_bytes()));
     assert!(!PackedBody::same_content(b"rubbish", b"other rubbish"));
+}
+
+#[test]
+fn a_reduced_body_takes_the_room_of_the_whole_one_and_unpacks_to_what_is_left() {
+    let random: String = std::iter::repeat_with(fastrand::alphanumeric).take(600).collect();
+    for (whole, left) in [
+        (PAYOUT_PAID.to_owned(), "{}".to_owned()),
+        (PAYOUT_PAID.to_owned(), PAYOUT_PAID.replace("payout", "x")),
+        (random.clone(), random[..550].to_owned()),
+        (format!("{random}{}", "y".repeat(200_000)), "z".repeat(150_000)),
+    ] {
+        let packed = PackedBody::pack(whole.as_bytes());
+        let reduced = PackedBody::reduced_into(left.as_bytes(), packed.stored_length()).unwrap();
+        assert!(reduced.is_reduced() && !packed.is_reduced());
+        assert_eq!(reduced.stored_length(), packed.stored_length());
+        let record = Record { body: reduced, ..some_record() };
+        let bytes = encoded(&record);
+        assert_eq!(encoding_of(&bytes), Some(record.body.encoding()));
+        assert_eq!(Record::decode(&bytes).unwrap().body.unpack().unwrap(), left.as_bytes());
+    }
+}
+
+#[test]
+fn what_does_not_fit_into_its_room_says_where_it_lies() {
+    assert_eq!(PackedBody::reduced_into(b"0123456789", 5), None);
+    assert_eq!(PackedBody::elsewhere(3, 640, 7), None);
+    let elsewhere = PackedBody::elsewhere(3, 640, 20).unwrap();
+    let record = Record { body: elsewhere, ..some_record() };
+    let read = Record::decode(&encoded(&record)).unwrap();
+    assert_eq!((read.body.lies_at(), read.body.stored_length()), (Some((3, 640)), 20));
+    assert_eq!(read.body.unpack(), Err(RecordError::Body));
+    assert_eq!(PackedBody::pack(b"0123456789").lies_at(), None);
+}
+
+#[test]
+fn a_body_is_in_no_debug_output() {
+    let body = PackedBody::pack(b"jo@example.com");
+    let shown = format!("{body:?} {:?}", Record { body: body.clone(), ..some_record() });
+    // Neither as text nor as the numbers of its bytes.
+    assert!(shown.contains("plain_length: 14") && !shown.contains("jo@"), "{shown}");
+    assert!(!shown.contains("106, 111"), "{shown}");
 }

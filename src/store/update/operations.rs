@@ -3,9 +3,10 @@
 use crate::domain::event::Event;
 use crate::domain::operation::{Evidence, Operation};
 use crate::store::StoreError;
+use crate::store::journal::Position;
 use crate::store::stored::Header;
 use crate::store::update::Update;
-use crate::store::views::operations::{StoredEvidence, StoredOperation};
+use crate::store::views::operations::{StoredEvidence, StoredOperation, Told};
 
 impl Update<'_> {
     /// Takes in a recorded step. Answers the operation as it then stands: an event may have told
@@ -13,6 +14,7 @@ impl Update<'_> {
     pub(in crate::store) fn operation(
         &mut self,
         sequence: u64,
+        position: Position,
         recorded: Operation,
     ) -> Result<Operation, StoreError> {
         let (livemode, id) = (recorded.livemode, recorded.id.clone());
@@ -21,14 +23,19 @@ impl Update<'_> {
         let settled = known.as_ref().and_then(|StoredEvidence { evidence, event_id }| {
             recorded.reported(evidence, event_id, recorded.updated_at)
         });
+        let told = settled.as_ref().and(known.as_ref()).map(|known| Told {
+            evidence: known.evidence.clone(),
+            event_id: known.event_id.clone(),
+            at: recorded.updated_at,
+        });
         let operation = settled.unwrap_or(recorded);
         let first_seen = before.as_ref().map_or(sequence, |before| before.first_seen);
-        let now = StoredOperation { operation, first_seen };
+        let now = StoredOperation { operation: operation.outline(), position, told, first_seen };
         self.stands(before.as_ref(), &now)?;
         if known.is_some() {
             self.pending.forget_evidence(livemode, &id);
         }
-        Ok(now.operation)
+        Ok(operation)
     }
 
     /// Takes in what an event tells of operations.
@@ -49,10 +56,13 @@ impl Update<'_> {
         let Some(before) = self.pending.operation(self.views, livemode, id)? else {
             return self.pending.keep_evidence(self.views, livemode, evidence, event_id);
         };
-        let first_seen = before.first_seen;
-        match before.operation.reported(evidence, event_id, header.recorded_at) {
+        let at = header.recorded_at;
+        match before.operation.reported(evidence, event_id, at) {
             Some(operation) => {
-                self.stands(Some(&before), &StoredOperation { operation, first_seen })
+                let told = Told { evidence: evidence.clone(), event_id: event_id.to_owned(), at };
+                let operation = operation.outline();
+                let now = StoredOperation { operation, told: Some(told), ..before.clone() };
+                self.stands(Some(&before), &now)
             }
             None => Ok(()),
         }

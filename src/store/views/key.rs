@@ -57,6 +57,15 @@ pub(super) fn evidence(livemode: bool, operation: &str) -> Vec<u8> {
     named(b'v', livemode, operation)
 }
 
+pub(super) fn erasure(livemode: bool, account: &str) -> Vec<u8> {
+    named(b'x', livemode, account)
+}
+
+/// All of them.
+pub(super) fn erasures() -> std::ops::Range<Vec<u8>> {
+    vec![b'x']..vec![b'x' + 1]
+}
+
 pub(super) fn listed_operation(livemode: bool, sequence: u64) -> Vec<u8> {
     with_sequence(&[b'i', u8::from(livemode)], sequence)
 }
@@ -134,6 +143,7 @@ pub(super) fn describe(row: &[u8]) -> String {
         Some(b'k' | b't' | b'i' | b'q' | b'b') => "operation index",
         Some(b'v') => "evidence",
         Some(b'u' | b'w') => "audit trail",
+        Some(b'x') => "open erasure",
         Some(b'm') => "journal position",
         _ => "unknown row",
     };

@@ -6,6 +6,7 @@
 //! there first.
 
 mod audit;
+mod erasures;
 mod feed;
 mod key;
 mod layer;
@@ -186,11 +187,11 @@ impl Views {
         livemode: bool,
         filter: &EventFilter,
         slice: Slice,
-    ) -> Result<Page<EventRecord>, StoreError> {
+    ) -> Result<Page<StoredEvent>, StoreError> {
         let row = |number| key::event_row(livemode, number);
         let rows = self.newest_first::<EventRow>(row(0)..row(end_of(slice)));
         page(rows.map(|row| Ok(row?.1.events)), slice, |event| {
-            Ok(Some(event.record).filter(|record| filter.admits(record)))
+            Ok(Some(event).filter(|event: &StoredEvent| filter.admits(&event.record)))
         })
     }
 

@@ -2,19 +2,29 @@
 //!
 //! A tag's row names the operation that has it: the first one, unless that was refused or a later
 //! one succeeded before it. Rows of open operations are what a start has to look at.
+//!
+//! Nothing that can be personal is in any row: rows outlive what replaces them in sled's files. So
+//! a row has an outline, and says where in the journal the operation itself lies.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::operation::{Evidence, Operation, OperationState};
+use crate::domain::time::Timestamp;
+use crate::store::journal::Position;
 use crate::store::views::pending::Pending;
 use crate::store::views::{Views, key, page};
 use crate::store::{OperationFilter, OperationName, Page, Slice, StoreError};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredOperation {
+    /// [`Operation::outline`]
     pub operation: Operation,
+    /// Its newest recorded step.
+    pub position: Position,
+    /// What an event has told of it since.
+    pub told: Option<Told>,
     /// The sequence of its first record, by which it is listed.
     pub first_seen: u64,
 }
@@ -24,6 +34,14 @@ pub struct StoredOperation {
 pub struct StoredEvidence {
     pub evidence: Evidence,
     pub event_id: String,
+}
+
+/// Evidence that changed an operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    pub evidence: Evidence,
+    pub event_id: String,
+    pub at: Timestamp,
 }
 
 /// Who has a tag.
@@ -64,7 +82,7 @@ impl Views {
         livemode: bool,
         filter: &OperationFilter,
         slice: Slice,
-    ) -> Result<Page<Operation>, StoreError> {
+    ) -> Result<Page<StoredOperation>, StoreError> {
         let open = filter.open || filter.state.is_some_and(OperationState::is_open);
         let row = |sequence| match &filter.object {
             Some(object) => key::operation_about(livemode, object, sequence),
@@ -72,8 +90,8 @@ impl Views {
             None => key::listed_operation(livemode, sequence),
         };
         let read = |id: String| {
-            let stored = self.operation(livemode, &id)?.map(|stored| stored.operation);
-            Ok(stored.filter(|operation| filter.admits(operation)))
+            let stored = self.operation(livemode, &id)?;
+            Ok(stored.filter(|stored| filter.admits(&stored.operation)))
         };
         if filter.oldest_first {
             let after = slice.from.map_or(0, |after| after.saturating_add(1));
@@ -148,7 +166,7 @@ impl Pending {
         before: Option<&StoredOperation>,
         now: &StoredOperation,
     ) -> Result<(), StoreError> {
-        let StoredOperation { operation, first_seen } = now;
+        let StoredOperation { operation, first_seen, .. } = now;
         let (livemode, id) = (operation.livemode, &operation.id);
         self.put(key::operation(livemode, id), Some(now))?;
         if before.is_none() {

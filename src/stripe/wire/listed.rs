@@ -79,8 +79,9 @@ pub fn listed_objects(page: &RawValue) -> Option<(Vec<(String, &RawValue)>, bool
     Some((objects?, has_more))
 }
 
-/// The members of an object in their order.
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+/// The members of an object in their order, repeated ones included.
+#[derive(Default)]
+pub(super) struct Members<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

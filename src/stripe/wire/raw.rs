@@ -112,14 +112,9 @@ pub(super) fn fields_of<'a, T: Deserialize<'a>>(
 }
 
 pub(super) fn value<'a, T: Deserialize<'a>>(field: &str, raw: &'a RawValue) -> Result<T, Unusable> {
-    serde_json::from_str(raw.get()).or_else(|error| {
-        unusable(format!("`{field}` cannot be understood: {}", without_values(&error)))
-    })
-}
-
-/// serde's message repeats the value it could not use; only its place is ours to keep.
-pub(super) fn without_values(error: &serde_json::Error) -> String {
-    format!("wrong type or form at line {}, column {}", error.line(), error.column())
+    // serde's message repeats the value that it could not use.
+    serde_json::from_str(raw.get())
+        .or_else(|_| unusable(format!("`{field}` cannot be understood: wrong type or form")))
 }
 
 pub(super) fn text<'a>(field: &str, raw: Raw<'a>) -> Result<Cow<'a, str>, Unusable> {
@@ -156,14 +151,25 @@ pub(super) fn status<S: Copy, const N: usize>(
 ) -> Result<S, Unusable> {
     let given = text("data.object.status", raw)?;
     all.into_iter().find(|&status| word(status) == given).map_or_else(
-        || unusable(format!("`data.object.status` has the unknown word `{}`", shorten(&given))),
+        || unusable(format!("`data.object.status` has the unknown word {}", shown_word(&given))),
         Ok,
     )
 }
 
-/// Enough of an unknown word to recognise it by.
-pub(super) fn shorten(word: &str) -> String {
-    word.chars().filter(|c| !c.is_control()).take(40).collect()
+/// Whether it looks like one of Stripe's words; whatever else stands in its place can be personal.
+pub(super) fn is_word(text: &str) -> bool {
+    let is_of_word =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.".contains(&byte);
+    (1..=40).contains(&text.len()) && text.bytes().all(is_of_word)
+}
+
+/// An unknown word, to recognise it by.
+pub(super) fn shown_word(text: &str) -> String {
+    if is_word(text) {
+        format!("`{text}`")
+    } else {
+        "(not shown: it is none of Stripe's)".to_owned()
+    }
 }
 
 /// JSON text without the white space between its tokens.

@@ -16,7 +16,7 @@ use crate::shim::Shim;
 use crate::torture;
 
 /// Calls and paths, the last turn at which the point is met, and what happens there.
-type Point = (&'static str, &'static str, usize, &'static str);
+pub(super) type Point = (&'static str, &'static str, usize, &'static str);
 
 /// Met by a server under load, while it starts, or while it ends in order.
 const UNDER_LOAD: &[Point] = &[
@@ -97,7 +97,7 @@ fn rules(points: &'static [Point], kills: usize, random: &mut Rng) -> Vec<String
 }
 
 /// The same in another order: the suite does not meet all of them.
-fn shuffled(points: &'static [Point], kills: usize, random: &mut Rng) -> Vec<String> {
+pub(super) fn shuffled(points: &'static [Point], kills: usize, random: &mut Rng) -> Vec<String> {
     let mut rules = rules(points, kills.next_multiple_of(points.len()), random);
     random.shuffle(&mut rules);
     rules.truncate(kills);
@@ -105,26 +105,26 @@ fn shuffled(points: &'static [Point], kills: usize, random: &mut Rng) -> Vec<Str
 }
 
 /// A store that lives through kills, and what the clients know of it.
-struct Killed {
-    place: Place,
-    shim: Shim,
-    told: Mutex<Told>,
+pub(super) struct Killed {
+    pub(super) place: Place,
+    pub(super) shim: Shim,
+    pub(super) told: Mutex<Told>,
 }
 
 impl Killed {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let place = Place::new();
         let shim = Shim::over(&place.path(""));
         Self { place, shim, told: Mutex::default() }
     }
 
-    fn serve(&self) -> Result<Server, Ended> {
+    pub(super) fn serve(&self) -> Result<Server, Ended> {
         let mut command = self.place.command(&["serve"]);
         command.envs([TAKES_LARGE]);
         self.place.try_serve_by(self.shim.under(command))
     }
 
-    fn run(&self, arguments: &[&str]) -> Ended {
+    pub(super) fn run(&self, arguments: &[&str]) -> Ended {
         run(self.shim.under(self.place.command(arguments)))
     }
 
@@ -138,7 +138,7 @@ impl Killed {
 
     /// Looks at what a kill has left, first by a server or first by `verify`.
     #[track_caller]
-    fn check(&self, context: &str, served_first: bool) {
+    pub(super) fn check(&self, context: &str, served_first: bool) {
         self.shim.rules(&[]);
         if !served_first {
             self.run(&["verify"]).expect(0).says(&["no faults"]);

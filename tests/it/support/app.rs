@@ -13,6 +13,7 @@ use bursar::clock;
 use bursar::config::{Checker, Settings};
 use bursar::pipeline::commit::Limits;
 use bursar::pipeline::pace::Pace;
+use bursar::pipeline::retention::Retention;
 use bursar::pipeline::rules::StripeRules;
 use bursar::store::StoreError;
 use bursar::store::embedded::{Embedded, Options};
@@ -132,6 +133,7 @@ impl TestApp {
                 ..Vigilance::default()
             },
             outbound: outbound(&mut checker),
+            retention: checker.retention_days().map(Retention::of_days),
             onboarding: checker.onboarding(),
         }
     }

@@ -9,11 +9,12 @@ use bursar::domain::audit::Audit;
 use bursar::domain::event::Report;
 use bursar::domain::id::{Kind, ObjectKey};
 use bursar::domain::operation::Operation;
+use bursar::domain::time::Timestamp;
 use bursar::store::embedded::Embedded;
 use bursar::store::{
-    Advanced, AuditFilter, Begun, ChangePage, EventFilter, EventRecord, Feed, Figures, Incoming,
-    Object, ObjectFilter, OperationFilter, OperationName, Page, Receipt, Slice, Store, StoreError,
-    Summary,
+    Advanced, AuditFilter, Begun, ChangePage, Erasure, EventFilter, EventRecord, Feed, Figures,
+    Incoming, Object, ObjectFilter, OperationFilter, OperationName, Page, Receipt, Retained, Slice,
+    Store, StoreError, Summary,
 };
 use tokio::sync::watch;
 
@@ -237,6 +238,14 @@ impl Store for Gated {
         slice: Slice,
     ) -> Result<Page<Audit>, StoreError> {
         self.store.audit_trail(filter, slice).await
+    }
+
+    async fn erase(&self, livemode: bool, account: String) -> Result<Erasure, StoreError> {
+        self.store.erase(livemode, account).await
+    }
+
+    async fn retain(&self, before: Timestamp) -> Result<Retained, StoreError> {
+        self.store.retain(before).await
     }
 
     async fn feed(&self) -> Result<Feed, StoreError> {

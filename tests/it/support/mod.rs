@@ -9,6 +9,7 @@ pub(crate) mod directed;
 pub(crate) mod events;
 pub(crate) mod kept;
 pub(crate) mod lives;
+pub(crate) mod markers;
 pub(crate) mod platform;
 pub(crate) mod shapes;
 pub(crate) mod stand_in;

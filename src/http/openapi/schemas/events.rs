@@ -41,6 +41,17 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
         ("Delivered", receipt(Outcome::STORED.into_iter().chain([Outcome::Duplicate]))),
         ("Receipt", receipt(Outcome::STORED.into_iter().chain([Outcome::Duplicate]))),
         ("Receipts", object("What became of events.", receipts)),
+        ("Erased", object("How much is gone of what is personal.", erased())),
+    ]
+}
+
+fn erased() -> Vec<Field> {
+    vec![
+        field("account", text("The account.")),
+        field("livemode", boolean("The partition.")),
+        field("events", integer("Bodies of events that were reduced.")),
+        field("operation_steps", integer("Recorded steps of operations that were.")),
+        field("already_erased", integer("What had been reduced before.")),
     ]
 }
 
@@ -66,7 +77,10 @@ fn event() -> Vec<Field> {
             "flags",
             list(
                 "What else is known of it.",
-                text("`conflicting_redelivery`: it came again with another content."),
+                text(
+                    "`conflicting_redelivery`: it came again with another content. `erased`: of \
+                     its body only what the rules read is left.",
+                ),
             ),
         ),
     ]

@@ -77,6 +77,11 @@ fn an_operator_finds_a_parked_event_redrives_it_and_sees_what_became_of_it() {
     browser.picture("console-4-topup");
     assert_eq!(app.read("/v1/topups/tu_late")["status"], "succeeded");
 
+    visit(&browser, "test/audit", "after the upgrade");
+    let trail = browser.text();
+    assert!(trail.contains("olga") && trail.contains("redrive"), "{trail}");
+    browser.picture("console-8-audit");
+
     // The token is in this tab's memory, and in no address.
     assert!(!browser.url().contains(OPERATOR), "{}", browser.url());
     assert_eq!(browser.run("return sessionStorage.getItem('bursar-token')"), OPERATOR);

@@ -18,6 +18,7 @@ pub mod config;
 pub mod current;
 pub mod secret;
 pub mod telemetry;
+pub mod tls;
 pub mod token;
 
 pub mod app;

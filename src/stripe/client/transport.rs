@@ -8,11 +8,12 @@ use actix_web::http::{Uri, header::HeaderValue};
 use actix_web::rt::Runtime;
 use awc::error::{ConnectError, SendRequestError};
 use awc::{ClientRequest, Connector};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::stripe::client::verdict::{Answered, Attempt};
 use crate::stripe::client::{Call, ClientSettings, Method, Persistence};
+use crate::tls::{self, Trust};
 
 /// A page of a hundred events is the largest that is asked for.
 const LARGEST_ANSWER: usize = 64 << 20;
@@ -58,7 +59,7 @@ impl Transport {
         settings: ClientSettings,
         persistence: Persistence,
     ) -> std::io::Result<Self> {
-        let tls = tls().map_err(std::io::Error::other)?;
+        let tls = tls::client(Trust::roots()).map_err(std::io::Error::other)?;
         let (queue, waiting) = mpsc::channel(WAITING);
         let run = move || match Runtime::new() {
             Ok(runtime) => {
@@ -200,16 +201,4 @@ fn was_not_sent(error: &SendRequestError) -> bool {
                     | ConnectError::Io(_)
             )
     )
-}
-
-/// Trusts the roots that are bundled, and those of the machine.
-fn tls() -> Result<ClientConfig, rustls::Error> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
-    let mut config = config.with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
 }

@@ -1,6 +1,7 @@
 //! The service, put together: who calls owns the socket, the store and the stop signal.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Data;
@@ -12,7 +13,7 @@ use crate::domain::region::RegionRule;
 use crate::http::attempts::Attempts;
 use crate::http::auth::Refusals;
 pub use crate::http::openapi::described;
-pub use crate::http::{Capacity, Patience, SPARE_CONNECTIONS};
+pub use crate::http::{Capacity, Networks, Patience, SPARE_CONNECTIONS};
 use crate::http::{DRAIN_SECONDS, Fetching, Handles, server};
 use crate::pipeline::backfill::{Backfills, Works};
 use crate::pipeline::commit::{Committer, Limits};
@@ -26,6 +27,7 @@ use crate::store::{SharedStore, StoreError};
 use crate::stripe::client::Access;
 use crate::stripe::outgoing::ReturnUrls;
 use crate::stripe::signature::Verifier;
+use crate::tls::Certificate;
 use crate::token::Tokens;
 
 /// What a running service needs to know.
@@ -39,6 +41,9 @@ pub struct Parts {
     pub capacity: Capacity,
     pub limits: Limits,
     pub patience: Patience,
+    /// TLS is served where there is one; who holds it too can reload it.
+    pub certificate: Option<Arc<Certificate>>,
+    pub networks: Networks,
     pub outbound: Option<Outbound>,
     /// Where people go who come back from onboarding, unless a request says otherwise.
     pub onboarding: ReturnUrls,
@@ -76,8 +81,10 @@ pub async fn run(
         parts.outbound.as_ref().map(|outbound| operations(outbound, &store, &committer));
     let (fetching, background) = fetching(parts.outbound, &store, &committer);
     let handles = Data::new(Handles {
-        receiver: Receiver::new(parts.verifier, committer.clone(), parts.livemode),
-        replayer: Replayer::new(store.clone(), committer, parts.livemode),
+        receiver: Receiver::new(parts.verifier, committer.clone(), parts.livemode)
+            .nested_at_most(parts.capacity.json_depth),
+        replayer: Replayer::new(store.clone(), committer, parts.livemode)
+            .nested_at_most(parts.capacity.json_depth),
         store: store.clone(),
         tokens: parts.tokens,
         attempts: Attempts::new(parts.auth_failures),
@@ -86,6 +93,8 @@ pub async fn run(
         livemode: parts.livemode,
         capacity: parts.capacity,
         body_room: Semaphore::new(parts.capacity.total_body_bytes),
+        streams: Arc::new(Semaphore::new(parts.capacity.streams)),
+        networks: parts.networks,
         patience: parts.patience,
         draining: watch::Sender::new(false),
         fetching,
@@ -101,7 +110,7 @@ pub async fn run(
             }
         }
     };
-    let server = server(listener, handles.clone())?;
+    let server = server(listener, handles.clone(), parts.certificate.as_ref())?;
     let control = server.handle();
     let mut serving = tokio::spawn(server);
     let failed = async {

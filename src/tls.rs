@@ -8,7 +8,7 @@ mod client;
 mod server;
 
 pub use client::{Trust, client};
-pub use server::{Certificate, Installed};
+pub use server::{Certificate, Installed, Pair};
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! `bursar serve`
 
+mod bounds;
+mod edge;
 mod reload;
 
 use std::net::{SocketAddr, TcpListener};
@@ -9,14 +11,14 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::{Capacity, Outbound, Parts, Patience, run as run_app};
+use crate::app::{Capacity, Outbound, Parts, run as run_app};
 use crate::cli::meter::Meter;
+use crate::cli::serve::edge::ServedCertificate;
 use crate::cli::serve::reload::{Reloader, Reloads, WebhookSecrets, WhoIsLetIn};
 use crate::cli::settings::{All, SettingFlags};
 use crate::cli::{Failure, block_on, core_dumps, open_files};
 use crate::config::{Checker, Settings};
 use crate::domain::region::RegionRule;
-use crate::pipeline::commit::Limits;
 use crate::pipeline::pace::Pace;
 use crate::pipeline::rules::StripeRules;
 use crate::store::embedded::{Embedded, Options};
@@ -64,7 +66,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if start.parts.insecure_no_auth {
         tracing::warn!("BURSAR_INSECURE_NO_AUTH is set: whoever can connect can read and replay");
     }
-    tracing::info!(%address, store = %start.folder.display(), "bursar is listening on http://{address}");
+    let scheme = if start.parts.certificate.is_some() { "https" } else { "http" };
+    tracing::info!(%address, store = %start.folder.display(), "bursar is listening on {scheme}://{address}");
     block_on(async {
         let serving = run_app(start.listener, Arc::new(store), start.parts, stop_signal());
         tokio::select! {
@@ -76,14 +79,17 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What looks for other secrets and tokens while the service runs.
+/// What looks for other secrets, tokens and certificates while the service runs.
 fn reloader(arguments: &Arguments, settings: Settings, start: &Start) -> Reloader {
     let flags = arguments.settings.clone();
-    let Parts { verifier, tokens, insecure_no_auth, .. } = &start.parts;
-    let parts: Vec<Box<dyn Reloads>> = vec![
+    let Parts { verifier, tokens, insecure_no_auth, certificate, .. } = &start.parts;
+    let mut parts: Vec<Box<dyn Reloads>> = vec![
         Box::new(WebhookSecrets(verifier.clone())),
         Box::new(WhoIsLetIn { tokens: tokens.clone(), insecure_no_auth: *insecure_no_auth }),
     ];
+    if let Some(certificate) = certificate {
+        parts.push(Box::new(ServedCertificate(Arc::clone(certificate))));
+    }
     Reloader::new(Box::new(move || flags.gather()), settings, parts, start.reload_every)
 }
 
@@ -96,7 +102,9 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
     let tokens = checker.tokens(bind);
     let (auth_failures, reload_every) = (checker.auth_failures(), checker.reload_every());
     let livemode = checker.livemode();
-    let capacity = capacity(&mut checker);
+    let (capacity, limits) = (bounds::capacity(&mut checker), bounds::limits(&mut checker));
+    let patience = bounds::patience(&mut checker);
+    let (networks, certificate) = (edge::networks(&mut checker), edge::certificate(&mut checker));
     let (stripe, backfill_every) = (checker.stripe(), checker.backfill_every());
     let (region, onboarding) = (checker.region(), checker.onboarding());
     let log = checker.log();
@@ -128,6 +136,9 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
     let (Some(livemode), Some(capacity), Some((filter, json))) = (livemode, capacity, log) else {
         return Err(Failure::Said);
     };
+    let (Some(limits), Some(patience), Some(networks)) = (limits, patience, networks) else {
+        return Err(Failure::Said);
+    };
     crate::telemetry::start(&filter, json);
     let connections = open_files::connections(capacity.connections);
     let capacity = Capacity { connections, ..capacity };
@@ -135,7 +146,9 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
         Some((stripe, backfill_every)) => Some(outbound(stripe, backfill_every, region, livemode)?),
         None => None,
     };
-    let (limits, patience) = (Limits::default(), Patience::default());
+    if let Some(certificate) = &certificate {
+        edge::tell(certificate.installed());
+    }
     let parts = Parts {
         verifier: verifier.into(),
         tokens: tokens.into(),
@@ -145,6 +158,8 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
         capacity,
         limits,
         patience,
+        certificate,
+        networks,
         outbound,
         onboarding,
     };
@@ -171,18 +186,6 @@ fn outbound(
         .map_err(|error| Failure::Failed(format!("Stripe cannot be called: {error}")))?;
     let access = Access { stripe: Arc::new(client), livemode: key_livemode, version };
     Ok(Outbound { access, backfill_every, pace: Pace::default(), region })
-}
-
-/// `None` after a problem.
-fn capacity(checker: &mut Checker<'_>) -> Option<Capacity> {
-    let body_bytes = checker.max_body_bytes();
-    let total_body_bytes = checker.max_total_body_bytes(body_bytes);
-    let connections = checker.max_connections();
-    Some(Capacity {
-        connections: connections?,
-        body_bytes: body_bytes?,
-        total_body_bytes: total_body_bytes?,
-    })
 }
 
 fn listen(bind: SocketAddr, checker: &mut Checker<'_>) -> Option<TcpListener> {

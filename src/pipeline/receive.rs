@@ -6,7 +6,7 @@ use crate::domain::time::Timestamp;
 use crate::pipeline::commit::{CommitError, Committer};
 use crate::store::{Incoming, PackedBody, Receipt};
 use crate::stripe::signature::{SecretUse, SignatureError, Verifier};
-use crate::stripe::wire::{self, NotAnEvent};
+use crate::stripe::wire::{self, JSON_DEPTH, NotAnEvent, check_depth};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiveError {
@@ -23,6 +23,7 @@ pub struct Receiver {
     committer: Committer,
     /// The partition of events that do not say which they belong to.
     default_livemode: bool,
+    json_depth: usize,
 }
 
 impl Receiver {
@@ -31,7 +32,14 @@ impl Receiver {
         committer: Committer,
         default_livemode: bool,
     ) -> Self {
-        Self { verifier: verifier.into(), committer, default_livemode }
+        let verifier = verifier.into();
+        Self { verifier, committer, default_livemode, json_depth: JSON_DEPTH }
+    }
+
+    /// Refuses events with more levels than this.
+    #[must_use]
+    pub fn nested_at_most(self, json_depth: usize) -> Self {
+        Self { json_depth, ..self }
     }
 
     /// The secrets that deliveries are checked against, and when each was last used.
@@ -49,6 +57,7 @@ impl Receiver {
     ) -> Result<Receipt, ReceiveError> {
         let verifier = self.verifier.get();
         let source = verifier.verify(signature, body, now.signed_seconds())?;
+        check_depth(body, self.json_depth)?;
         let event = wire::read(body, now)?;
         let (id, event_type) = (event.id.clone(), event.event_type.clone());
         let object_id = event.object_id.clone();

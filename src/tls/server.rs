@@ -29,6 +29,9 @@ pub struct Certificate {
     served: RwLock<Arc<CertifiedKey>>,
 }
 
+/// A certificate and its key that were read and fit together.
+pub struct Pair(CertifiedKey);
+
 /// What a certificate that has just been read says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Installed {
@@ -46,15 +49,23 @@ impl Certificate {
         Ok(Self { cert: cert.to_owned(), key: key.to_owned(), served })
     }
 
-    /// Reads both files again, for the handshakes that come; connections that are open stay as
-    /// they are. After an error the pair that was served before still is.
-    pub fn reload(&self) -> Result<Installed, Vec<String>> {
-        let new = pair(&self.cert, &self.key)?;
+    /// Reads both files again. Nothing has changed until the pair is installed.
+    pub fn prepare(&self) -> Result<Pair, Vec<String>> {
+        pair(&self.cert, &self.key).map(Pair)
+    }
+
+    /// Serves this pair from the next handshake on; connections that are open stay as they are.
+    pub fn install(&self, Pair(new): Pair) -> Installed {
         let mut served = self.served.write().unwrap_or_else(PoisonError::into_inner);
         let changed = served.cert != new.cert;
         *served = Arc::new(new);
         drop(served);
-        Ok(Installed { changed, ..self.installed() })
+        Installed { changed, ..self.installed() }
+    }
+
+    /// Both at once. After an error the pair that was served before still is.
+    pub fn reload(&self) -> Result<Installed, Vec<String>> {
+        self.prepare().map(|pair| self.install(pair))
     }
 
     /// The files that are read, for who watches them.

@@ -14,7 +14,7 @@ pub use crate::domain::warning::Limits as Vigilance;
 use crate::http::attempts::Attempts;
 use crate::http::auth::Refusals;
 pub use crate::http::openapi::described;
-pub use crate::http::{Capacity, Patience, SPARE_CONNECTIONS};
+pub use crate::http::{Capacity, Networks, Patience, SPARE_CONNECTIONS};
 use crate::http::{DRAIN_SECONDS, Fetching, Handles, server};
 use crate::meters::{Calls, Requests};
 use crate::pipeline::backfill::{Backfills, Works};
@@ -31,6 +31,7 @@ use crate::store::{SharedStore, StoreError};
 use crate::stripe::client::{Access, Metered};
 use crate::stripe::outgoing::ReturnUrls;
 use crate::stripe::signature::Verifier;
+use crate::tls::Certificate;
 use crate::token::Tokens;
 
 /// What a running service needs to know.
@@ -46,6 +47,9 @@ pub struct Parts {
     pub patience: Patience,
     /// From when on something is worth a warning.
     pub vigilance: Vigilance,
+    /// TLS is served where there is one; who holds it too can reload it.
+    pub certificate: Option<Arc<Certificate>>,
+    pub networks: Networks,
     pub outbound: Option<Outbound>,
     /// How long bodies are kept whole; for ever when it does not say.
     pub retention: Option<Retention>,
@@ -96,8 +100,10 @@ pub async fn run(
     let background = Box::pin(background);
     let retaining = Box::pin(retaining(parts.retention, store.clone()));
     let handles = Data::new(Handles {
-        receiver: Receiver::new(parts.verifier, committer.clone(), parts.livemode),
-        replayer: Replayer::new(store.clone(), committer, parts.livemode),
+        receiver: Receiver::new(parts.verifier, committer.clone(), parts.livemode)
+            .nested_at_most(parts.capacity.json_depth),
+        replayer: Replayer::new(store.clone(), committer, parts.livemode)
+            .nested_at_most(parts.capacity.json_depth),
         store: store.clone(),
         requests: Requests::default(),
         calls,
@@ -109,6 +115,8 @@ pub async fn run(
         livemode: parts.livemode,
         capacity: parts.capacity,
         body_room: Semaphore::new(parts.capacity.total_body_bytes),
+        streams: Arc::new(Semaphore::new(parts.capacity.streams)),
+        networks: parts.networks,
         patience: parts.patience,
         draining: watch::Sender::new(false),
         fetching,
@@ -125,7 +133,7 @@ pub async fn run(
         })
     };
     let watching = Box::pin(watch_over(handles.clone()));
-    let server = server(listener, handles.clone())?;
+    let server = server(listener, handles.clone(), parts.certificate.as_ref())?;
     let control = server.handle();
     let mut serving = tokio::spawn(server);
     let failed = async {

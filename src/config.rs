@@ -4,6 +4,7 @@
 //! reports them all. Values of secrets never appear in a message.
 
 mod credentials;
+mod edge;
 mod entries;
 mod files;
 mod limits;
@@ -16,13 +17,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use credentials::NamedSecret;
+pub use edge::TlsFiles;
 pub use files::SourceFile;
 pub use table::{SETTINGS, Setting};
 
 use crate::secret::Secret;
 
 /// Read by the commands that talk to a running server; not settings of the server.
-const CLIENT_VARIABLES: &[&str] = &["url", "token"];
+const CLIENT_VARIABLES: &[&str] = &["url", "token", "ca"];
 
 /// What is wrong with the settings, each with its remedy.
 #[derive(Debug, PartialEq, Eq)]

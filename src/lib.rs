@@ -19,8 +19,8 @@ pub mod current;
 pub mod meters;
 pub mod secret;
 pub mod telemetry;
+pub mod tls;
 pub mod token;
-pub mod trust;
 
 pub mod app;
 pub mod cli;

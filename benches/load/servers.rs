@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpResponse, HttpServer};
-use bursar::app::{Capacity, Parts, Patience, Vigilance, run};
+use bursar::app::{Capacity, Networks, Parts, Patience, Vigilance, run};
 use bursar::pipeline::commit::Limits;
 use bursar::pipeline::rules::StripeRules;
 use bursar::secret::Secret;
@@ -28,8 +28,6 @@ pub(crate) const WEBHOOK_SECRET: &str = "whsec_bench";
 pub(crate) const READER_TOKEN: &str = "bench-reader";
 /// Deliveries are signed before the first measurement and used in the last.
 const TOLERANCE_SECONDS: u64 = 86_400;
-const CAPACITY: Capacity =
-    Capacity { connections: 2048, body_bytes: 1 << 20, total_body_bytes: 64 << 20 };
 /// Where `scripts/bench` puts the program when it has built it.
 const HOMEGROWN: &str = "target/homegrown/release/homegrown";
 
@@ -156,10 +154,12 @@ fn bursar(folder: &Path, log: &str) -> Result<(), Error> {
         auth_failures: 0,
         insecure_no_auth: false,
         livemode: false,
-        capacity: CAPACITY,
+        capacity: Capacity::default(),
         limits: Limits::default(),
         vigilance: Vigilance::default(),
         patience: Patience::default(),
+        certificate: None,
+        networks: Networks::default(),
         outbound: None,
         retention: None,
         onboarding: ReturnUrls::default(),

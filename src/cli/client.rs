@@ -1,11 +1,13 @@
 //! Calls to a running bursar.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use awc::Client;
 use awc::error::SendRequestError;
+use awc::{Client, Connector};
 
 use crate::cli::Failure;
+use crate::tls::{self, Trust};
 
 const TIMEOUT: Duration = Duration::from_mins(1);
 const LARGEST_ANSWER: usize = 64 << 20;
@@ -17,18 +19,29 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// One that a plain URL names.
     pub(super) fn new(url: &str) -> Result<Self, Failure> {
-        if url.starts_with("https://") {
+        Self::trusting(url, || Ok(Trust::roots()))
+    }
+
+    /// The trust is asked for only where TLS is spoken: finding the machine's roots takes a while.
+    pub(super) fn trusting(
+        url: &str,
+        trust: impl FnOnce() -> Result<Trust, Failure>,
+    ) -> Result<Self, Failure> {
+        let client = Client::builder().timeout(TIMEOUT);
+        let client = if url.starts_with("https://") {
+            let tls = tls::client(trust()?);
+            let tls =
+                tls.map_err(|error| Failure::Failed(format!("TLS cannot be used: {error}")))?;
+            client.connector(Connector::new().rustls_0_23(Arc::new(tls))).finish()
+        } else if url.starts_with("http://") {
+            client.finish()
+        } else {
             return Err(Failure::Usage(format!(
-                "{url}: this command speaks plain http only; run it beside the server, or through a tunnel, with --url http://127.0.0.1:8787"
+                "{url} is not a URL such as http://127.0.0.1:8787 or https://bursar.example"
             )));
-        }
-        if !url.starts_with("http://") {
-            return Err(Failure::Usage(format!(
-                "{url} is not a URL such as http://127.0.0.1:8787"
-            )));
-        }
-        let client = Client::builder().timeout(TIMEOUT).finish();
+        };
         Ok(Self { base: url.trim_end_matches('/').to_owned(), client })
     }
 
@@ -73,10 +86,13 @@ impl Server {
     }
 
     fn unreachable(&self, error: &SendRequestError) -> Failure {
-        Failure::Failed(format!(
-            "{} cannot be reached: {error}; is `bursar serve` running there?",
-            self.base
-        ))
+        let error = error.to_string();
+        let remedy = if error.contains("certificate") {
+            "name the authority that it comes from by --ca or BURSAR_CA, a PEM file"
+        } else {
+            "is `bursar serve` running there?"
+        };
+        Failure::Failed(format!("{} cannot be reached: {error}; {remedy}", self.base))
     }
 }
 

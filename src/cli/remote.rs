@@ -1,11 +1,15 @@
 //! The flags of commands that ask a running server, and what they need to ask it.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::cli::Failure;
 use crate::cli::client::{Answer, Server};
-use crate::cli::settings::{Address, Reads, SettingFlags};
-use crate::cli::{Failure, healthcheck};
+use crate::cli::settings::{Nearby, Reads, SettingFlags};
 use crate::config::Checker;
+use crate::tls::Trust;
 
 /// What stands in a path as it is.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -14,6 +18,9 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 pub(super) const URL_HELP: &str =
     "Server to call [env: BURSAR_URL] [default: the configured bind address]";
 
+pub(super) const CA_HELP: &str =
+    "PEM file of an authority of your own, for an https URL [env: BURSAR_CA]";
+
 /// Which server a command asks, and as whom.
 #[derive(clap::Args)]
 pub(super) struct Remote {
@@ -21,6 +28,8 @@ pub(super) struct Remote {
     url: Option<String>,
     #[arg(long, help = "Token to call it with [env: BURSAR_TOKEN]")]
     token: Option<String>,
+    #[arg(long, value_name = "FILE", help = CA_HELP)]
+    ca: Option<String>,
     #[command(flatten)]
     settings: SettingFlags<Read>,
 }
@@ -30,7 +39,7 @@ struct Read;
 
 impl Reads for Read {
     fn reads(setting: &str) -> bool {
-        Address::reads(setting) || setting == "livemode"
+        Nearby::reads(setting) || setting == "livemode"
     }
 }
 
@@ -48,19 +57,83 @@ impl Remote {
     pub(super) fn caller(&self) -> Result<Caller, Failure> {
         let settings = self.settings.gather();
         let mut checker = Checker::new(&settings);
-        let url = url(self.url.as_ref(), &mut checker);
+        let place = Place::of(self.url.as_ref(), self.ca.as_ref(), &mut checker);
         let token = self.token.clone().or_else(|| checker.optional("token"));
         let livemode = checker.livemode().filter(|_| settings.gives("livemode"));
         checker.finish()?;
-        let url = url.ok_or(Failure::Said)?;
-        Ok(Caller { server: Server::new(&url)?, url, token, livemode })
+        let place = place.ok_or(Failure::Said)?;
+        Ok(Caller { server: place.server()?, url: place.url, token, livemode })
     }
 }
 
-/// The server that a flag names, or a variable, or else the one with these settings.
-pub(super) fn url(flag: Option<&String>, checker: &mut Checker<'_>) -> Option<String> {
-    let named = flag.cloned().or_else(|| checker.optional("url"));
-    named.or_else(|| checker.bind().map(healthcheck::url))
+/// Where a server is, and how it is known.
+pub(super) struct Place {
+    pub(super) url: String,
+    known: Known,
+}
+
+enum Known {
+    /// By an authority, of the machine's or of this file.
+    ByAuthority(Option<PathBuf>),
+    /// By the certificate that the server on this machine was given.
+    ByCertificate(PathBuf),
+}
+
+impl Place {
+    /// The server that a flag names, or a variable, or else the one with these settings.
+    pub(super) fn of(
+        url: Option<&String>,
+        ca: Option<&String>,
+        checker: &mut Checker<'_>,
+    ) -> Option<Self> {
+        let ca = ca.map(PathBuf::from).or_else(|| checker.pem_path("ca"));
+        if let Some(url) = url.cloned().or_else(|| checker.optional("url")) {
+            return Some(Self { url, known: Known::ByAuthority(ca) });
+        }
+        let certificate = checker.pem_path("tls_cert");
+        let url = url_of(listening(checker)?, certificate.is_some());
+        let known = certificate.map_or(Known::ByAuthority(ca), Known::ByCertificate);
+        Some(Self { url, known })
+    }
+
+    pub(super) fn server(&self) -> Result<Server, Failure> {
+        Server::trusting(&self.url, || match &self.known {
+            Known::ByAuthority(None) => Ok(Trust::roots()),
+            Known::ByAuthority(Some(file)) => Trust::roots_and(file).map_err(Failure::Usage),
+            Known::ByCertificate(file) => Trust::exactly(file).map_err(Failure::Usage),
+        })
+    }
+
+    /// A server that is told nothing: on this machine, it need not show who it is.
+    pub(super) fn server_that_is_told_nothing(&self) -> Result<Server, Failure> {
+        match self.known {
+            Known::ByAuthority(_) => self.server(),
+            Known::ByCertificate(_) => Server::trusting(&self.url, || Ok(Trust::Anyone)),
+        }
+    }
+}
+
+/// The address of the server with these settings. One that chose its port has written it down.
+fn listening(checker: &mut Checker<'_>) -> Option<SocketAddr> {
+    let bind = checker.bind()?;
+    let written = checker.optional("address_out").filter(|_| bind.port() == 0);
+    let written = written.and_then(|path| std::fs::read_to_string(path).ok());
+    Some(written.and_then(|address| address.trim().parse().ok()).unwrap_or(bind))
+}
+
+/// Where a server with this address is reached from its own machine, without TLS.
+pub(super) fn plain_url(bind: SocketAddr) -> String {
+    url_of(bind, false)
+}
+
+fn url_of(bind: SocketAddr, tls: bool) -> String {
+    let ip = match bind.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    let scheme = if tls { "https" } else { "http" };
+    format!("{scheme}://{}", SocketAddr::new(ip, bind.port()))
 }
 
 impl Caller {

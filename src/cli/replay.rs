@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 use crate::cli::client::{Answer, Server};
 use crate::cli::count::{Outcomes, counted};
 use crate::cli::meter::Meter;
-use crate::cli::settings::{Address, Reads, SettingFlags};
+use crate::cli::remote::Place;
+use crate::cli::settings::{Nearby, Reads, SettingFlags};
 use crate::cli::{Failure, block_on, remote};
 use crate::clock;
 use crate::config::{Checker, NamedSecret};
@@ -36,6 +37,8 @@ pub struct Arguments {
     url: Option<String>,
     #[arg(long, help = "Token with the role operator [env: BURSAR_TOKEN]")]
     token: Option<String>,
+    #[arg(long, value_name = "FILE", help = remote::CA_HELP)]
+    ca: Option<String>,
     /// Deliver through the webhook route, signed with a webhook secret
     #[arg(long, conflicts_with = "dry_run")]
     sign: bool,
@@ -60,7 +63,7 @@ struct Read;
 
 impl Reads for Read {
     fn reads(setting: &str) -> bool {
-        Address::reads(setting) || setting == "webhook_secrets"
+        Nearby::reads(setting) || setting == "webhook_secrets"
     }
 }
 
@@ -77,11 +80,11 @@ struct Tally {
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let settings = arguments.settings.gather();
     let mut checker = Checker::new(&settings);
-    let url = remote::url(arguments.url.as_ref(), &mut checker);
+    let place = Place::of(arguments.url.as_ref(), arguments.ca.as_ref(), &mut checker);
     let token = arguments.token.clone().or_else(|| checker.optional("token"));
     let secrets = if arguments.sign { checker.webhook_secrets() } else { None };
     checker.finish()?;
-    let url = url.ok_or(Failure::Said)?;
+    let place = place.ok_or(Failure::Said)?;
 
     let mut events = Vec::new();
     for path in &arguments.paths {
@@ -99,7 +102,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     });
     let order = arguments.order(&events);
     let result = block_on(async {
-        let server = Server::new(&url)?;
+        let server = place.server()?;
         match secrets {
             Some(secrets) => {
                 let secret = choose(secrets, arguments.secret.as_deref())?;

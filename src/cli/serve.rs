@@ -1,5 +1,7 @@
 //! `bursar serve`
 
+mod bounds;
+mod edge;
 mod reload;
 
 use std::net::{SocketAddr, TcpListener};
@@ -9,14 +11,14 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::{Capacity, Outbound, Parts, Patience, Vigilance, run as run_app};
+use crate::app::{Capacity, Outbound, Parts, Vigilance, run as run_app};
 use crate::cli::meter::Meter;
+use crate::cli::serve::edge::ServedCertificate;
 use crate::cli::serve::reload::{Reloader, Reloads, WebhookSecrets, WhoIsLetIn};
 use crate::cli::settings::{All, SettingFlags};
 use crate::cli::{Failure, block_on, core_dumps, open_files};
 use crate::config::{Checker, Settings};
 use crate::domain::region::RegionRule;
-use crate::pipeline::commit::Limits;
 use crate::pipeline::pace::Pace;
 use crate::pipeline::retention::Retention;
 use crate::pipeline::rules::StripeRules;
@@ -68,7 +70,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if start.parts.insecure_no_auth {
         tracing::warn!("BURSAR_INSECURE_NO_AUTH is set: whoever can connect can read and replay");
     }
-    tracing::info!(%address, store = %start.folder.display(), "bursar is listening on http://{address}");
+    let scheme = if start.parts.certificate.is_some() { "https" } else { "http" };
+    tracing::info!(%address, store = %start.folder.display(), "bursar is listening on {scheme}://{address}");
     block_on(async {
         let serving = run_app(start.listener, Arc::new(store), start.parts, stop_signal());
         tokio::select! {
@@ -81,14 +84,17 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What looks for other secrets and tokens while the service runs.
+/// What looks for other secrets, tokens and certificates while the service runs.
 fn reloader(arguments: &Arguments, settings: Settings, start: &Start) -> Reloader {
     let flags = arguments.settings.clone();
-    let Parts { verifier, tokens, insecure_no_auth, .. } = &start.parts;
-    let parts: Vec<Box<dyn Reloads>> = vec![
+    let Parts { verifier, tokens, insecure_no_auth, certificate, .. } = &start.parts;
+    let mut parts: Vec<Box<dyn Reloads>> = vec![
         Box::new(WebhookSecrets(verifier.clone())),
         Box::new(WhoIsLetIn { tokens: tokens.clone(), insecure_no_auth: *insecure_no_auth }),
     ];
+    if let Some(certificate) = certificate {
+        parts.push(Box::new(ServedCertificate(Arc::clone(certificate))));
+    }
     Reloader::new(Box::new(move || flags.gather()), settings, parts, start.reload_every)
 }
 
@@ -101,7 +107,9 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
     let tokens = checker.tokens(bind);
     let (auth_failures, reload_every) = (checker.auth_failures(), checker.reload_every());
     let livemode = checker.livemode();
-    let capacity = capacity(&mut checker);
+    let (capacity, limits) = (bounds::capacity(&mut checker), bounds::limits(&mut checker));
+    let patience = bounds::patience(&mut checker);
+    let (networks, certificate) = (edge::networks(&mut checker), edge::certificate(&mut checker));
     let (stripe, backfill_every) = (checker.stripe(), checker.backfill_every());
     let silence_hours = checker.silence_hours();
     let (region, onboarding) = (checker.region(), checker.onboarding());
@@ -135,6 +143,9 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
     let (Some(livemode), Some(capacity), Some((filter, json))) = (livemode, capacity, log) else {
         return Err(Failure::Said);
     };
+    let (Some(limits), Some(patience), Some(networks)) = (limits, patience, networks) else {
+        return Err(Failure::Said);
+    };
     let traces = traces(&filter, json, otlp_endpoint.as_deref())?;
     let connections = open_files::connections(capacity.connections);
     let capacity = Capacity { connections, ..capacity };
@@ -144,7 +155,9 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
     };
     let Some(silence_hours) = silence_hours else { return Err(Failure::Said) };
     let vigilance = Vigilance { silence_hours, ..Vigilance::default() };
-    let (limits, patience) = (Limits::default(), Patience::default());
+    if let Some(certificate) = &certificate {
+        edge::tell(certificate.installed());
+    }
     let parts = Parts {
         verifier: verifier.into(),
         tokens: tokens.into(),
@@ -155,6 +168,8 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
         limits,
         patience,
         vigilance,
+        certificate,
+        networks,
         outbound,
         retention,
         onboarding,
@@ -192,18 +207,6 @@ fn outbound(
         .map_err(|error| Failure::Failed(format!("Stripe cannot be called: {error}")))?;
     let access = Access { stripe: Arc::new(client), livemode: key_livemode, version };
     Ok(Outbound { access, backfill_every, pace: Pace::default(), region })
-}
-
-/// `None` after a problem.
-fn capacity(checker: &mut Checker<'_>) -> Option<Capacity> {
-    let body_bytes = checker.max_body_bytes();
-    let total_body_bytes = checker.max_total_body_bytes(body_bytes);
-    let connections = checker.max_connections();
-    Some(Capacity {
-        connections: connections?,
-        body_bytes: body_bytes?,
-        total_body_bytes: total_body_bytes?,
-    })
 }
 
 fn listen(bind: SocketAddr, checker: &mut Checker<'_>) -> Option<TcpListener> {

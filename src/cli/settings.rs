@@ -25,6 +25,9 @@ pub(super) struct OfStore;
 /// What needs an address alone.
 pub(super) struct Address;
 
+/// What needs to find the server that runs with these settings.
+pub(super) struct Nearby;
+
 impl Reads for All {
     fn reads(_: &str) -> bool {
         true
@@ -40,6 +43,12 @@ impl Reads for OfStore {
 impl Reads for Address {
     fn reads(setting: &str) -> bool {
         setting == "bind"
+    }
+}
+
+impl Reads for Nearby {
+    fn reads(setting: &str) -> bool {
+        matches!(setting, "bind" | "tls_cert")
     }
 }
 

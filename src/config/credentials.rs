@@ -21,12 +21,13 @@ pub struct NamedSecret {
 impl Checker<'_> {
     pub fn verifier(&mut self) -> Option<Verifier> {
         let (secrets, tolerance_seconds) = (self.webhook_secrets(), self.tolerance_seconds());
+        let signatures = self.max_signatures();
         let (secrets, tolerance_seconds) = (secrets?, tolerance_seconds?);
         let secrets: Vec<WebhookSecret> = secrets
             .into_iter()
             .map(|secret| WebhookSecret::new(secret.name, secret.value))
             .collect();
-        Some(Verifier::new(&secrets, tolerance_seconds))
+        Some(Verifier::new(&secrets, tolerance_seconds).looking_at(signatures?))
     }
 
     /// At least one; `None` after a problem.

@@ -77,6 +77,83 @@ pub const SETTINGS: &[Setting] = &[
         help: "Connections that are served at once; requests on others get 503",
     },
     Setting {
+        name: "max_header_bytes",
+        default: Some("32768"),
+        help: "Largest request line with all headers; larger ones get 431",
+    },
+    Setting {
+        name: "max_headers",
+        default: Some("96"),
+        help: "Most headers of a request; more get 431",
+    },
+    Setting {
+        name: "max_replay_bytes",
+        default: Some("33554432"),
+        help: "Largest body of a replay; larger ones get 413",
+    },
+    Setting {
+        name: "max_signatures",
+        default: Some("64"),
+        help: "How many v1 items of a Stripe-Signature header are looked at",
+    },
+    Setting {
+        name: "max_json_depth",
+        default: Some("1048576"),
+        help: "Levels of objects and lists in an event; deeper ones get 400",
+    },
+    Setting {
+        name: "max_waiting",
+        default: Some("4096"),
+        help: "Requests that wait for the disk at once; what is beyond gets 503",
+    },
+    Setting {
+        name: "max_waiting_bytes",
+        default: Some("67108864"),
+        help: "Bytes of packed events that wait for the disk at once; what is beyond gets 503",
+    },
+    Setting {
+        name: "max_streams",
+        default: Some("256"),
+        help: "Streams of changes that are open at once; one more gets 503",
+    },
+    Setting {
+        name: "head_timeout_seconds",
+        default: Some("10"),
+        help: "How long a new connection may take until its first request's headers are there",
+    },
+    Setting { name: "body_timeout_seconds", default: Some("30"), help: "How long a body may take" },
+    Setting {
+        name: "replay_timeout_seconds",
+        default: Some("300"),
+        help: "How long the body of a replay may take",
+    },
+    Setting {
+        name: "idle_timeout_seconds",
+        default: Some("75"),
+        help: "How long a connection may go without a request",
+    },
+    Setting {
+        name: "send_timeout_seconds",
+        default: Some("30"),
+        help: "How long a client may take nothing of what it is sent",
+    },
+    Setting {
+        name: "tls_cert",
+        default: None,
+        help: "PEM file with the certificate to serve TLS with, its issuers behind it",
+    },
+    Setting { name: "tls_key", default: None, help: "PEM file with the key of that certificate" },
+    Setting {
+        name: "trusted_proxies",
+        default: None,
+        help: "Addresses and networks (10.0.0.0/8,::1) of proxies whose X-Forwarded-For is believed",
+    },
+    Setting {
+        name: "webhook_networks",
+        default: None,
+        help: "Addresses and networks from which webhooks are taken; without it from everywhere",
+    },
+    Setting {
         name: "stripe_key",
         default: None,
         help: "API key of Stripe's, which lets bursar call Stripe; without it bursar only listens",

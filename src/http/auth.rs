@@ -10,8 +10,8 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 
 use crate::clock;
-use crate::http::address::client_address;
 use crate::http::error::ApiError;
+use crate::http::origin::client_address;
 use crate::http::{Handles, body};
 use crate::token::{Principal, Role};
 
@@ -123,7 +123,7 @@ impl Refusals {
         let due = |until| (until <= now).then_some(now + SECONDS_BETWEEN_LINES);
         if self.quiet_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, due).is_ok() {
             let requests = self.untold.swap(0, Ordering::Relaxed);
-            let last_from = client_address(request).map(|address| address.to_string());
+            let last_from = client_address(request).map(|from| from.to_string());
             tracing::warn!(requests, last_from, "refused what came without a known token");
         }
     }

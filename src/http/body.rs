@@ -6,13 +6,14 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::CONTENT_LENGTH;
+use actix_web::dev::RequestHead;
+use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use actix_web::web::Payload;
 use futures_util::StreamExt as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use crate::http::connection::{Conduct, TakingBody};
+use crate::http::conduct::{Conduct, TakingBody};
 use crate::http::error::ApiError;
 
 /// Room for the beginning of a body whose length is not known.
@@ -74,7 +75,19 @@ pub(super) async fn take<'r>(
         Err(error) => Ok(Err(error)),
     };
     let slow = || ApiError::BodyTooSlow { seconds: bounds.time.as_secs() };
-    taken.unwrap_or_else(|_| Err(slow())).inspect_err(|_| end_after_answer(request))
+    let taken = taken.unwrap_or_else(|_| Err(slow()));
+    match (&taken, Conduct::of(request)) {
+        (Ok(_), Some(conduct)) => conduct.body_was_taken(),
+        (Err(_), _) => end_after_answer(request),
+        (Ok(_), None) => {}
+    }
+    taken
+}
+
+/// Whether a head says that there is a body.
+pub(super) fn is_announced(head: &RequestHead) -> bool {
+    let length = head.headers().get(CONTENT_LENGTH);
+    length.is_some_and(|length| length != "0") || head.headers().contains_key(TRANSFER_ENCODING)
 }
 
 /// Nothing more is wanted of this client on this connection.

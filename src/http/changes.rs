@@ -4,20 +4,21 @@
 //! when the connection takes more, so a slow reader costs one page of memory and holds up nobody.
 
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::{Method, header};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Sleep, sleep};
 
 use crate::http::auth::Reader;
-use crate::http::connection::{Conduct, UnderWay};
+use crate::http::conduct::{Conduct, UnderWay};
 use crate::http::error::ApiError;
 use crate::http::query::{self, Query};
-use crate::http::{Handles, view};
+use crate::http::{Handles, body, view};
 use crate::store::{ChangePage, Feed, SharedStore, StoreError};
 
 /// The longest wait for an entry, in seconds.
@@ -66,10 +67,20 @@ pub(super) async fn stream(
     if request.method() == Method::HEAD {
         return Ok(response.finish());
     }
+    let room = Arc::clone(&handles.streams).try_acquire_owned();
+    let room = room
+        .map_err(|_| ApiError::TooManyStreams { most: handles.capacity.streams })
+        .inspect_err(|_| body::end_after_answer(&request))?;
     let heartbeat = handles.patience.heartbeat;
     let under_way = Conduct::of(&request).map(UnderWay::on);
-    let streaming =
-        Streaming { follower, epoch: feed.epoch, heartbeat, begun: false, _under_way: under_way };
+    let streaming = Streaming {
+        follower,
+        epoch: feed.epoch,
+        heartbeat,
+        begun: false,
+        _under_way: under_way,
+        _room: room,
+    };
     Ok(response.streaming(stream::unfold(streaming, |mut streaming| async {
         let chunk = streaming.chunk().await?;
         Some((Ok::<_, ApiError>(chunk), streaming))
@@ -147,6 +158,7 @@ struct Streaming {
     heartbeat: Duration,
     begun: bool,
     _under_way: Option<UnderWay>,
+    _room: OwnedSemaphorePermit,
 }
 
 impl Streaming {

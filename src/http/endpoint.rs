@@ -200,9 +200,10 @@ impl Endpoint {
     /// All problems that it may answer with, in the order of the table of codes.
     pub fn all_problems(&self) -> Vec<Code> {
         let mut problems = self.problems.to_vec();
+        problems.push(Code::HeadersTooLarge);
         match self.access {
             Access::Everyone => {}
-            Access::Signed => problems.push(Code::Overloaded),
+            Access::Signed => problems.extend([Code::NetworkNotAllowed, Code::Overloaded]),
             Access::Token(role) => {
                 problems.extend([Code::InvalidParameter, Code::Unauthorized]);
                 problems.extend([Code::TooManyAttempts, Code::Overloaded]);

@@ -96,6 +96,18 @@ pub enum ApiError {
          Read all objects anew, and follow from after={newest} with epoch={epoch}"
     )]
     FeedRestarted { epoch: String, newest: u64 },
+    #[error("the request line and the headers are larger than {most} bytes together")]
+    HeadersTooLarge { most: usize },
+    #[error("there are more than {most} headers")]
+    TooManyHeaders { most: usize },
+    #[error("no whole request came in {seconds} s")]
+    HeadTooSlow { seconds: u64 },
+    #[error("this port speaks TLS: ask with https")]
+    TlsRequired,
+    #[error("deliveries are not taken from this address; see BURSAR_WEBHOOK_NETWORKS")]
+    NetworkNotAllowed,
+    #[error("{most} streams of changes are open; poll GET /v1/changes, or try again")]
+    TooManyStreams { most: usize },
     #[error("bursar takes in as much as it can; try again")]
     Overloaded,
     #[error("bursar is stopping")]
@@ -116,6 +128,7 @@ impl ApiError {
             | Self::Replay(ReplayError::NotAnEvent { .. }) => Code::NotAnEvent,
             Self::Receive(ReceiveError::Commit(CommitError::Overloaded))
             | Self::Replay(ReplayError::Commit(CommitError::Overloaded))
+            | Self::TooManyStreams { .. }
             | Self::Overloaded => Code::Overloaded,
             Self::Store(StoreError::Damaged(_) | StoreError::ViewsDamaged(_))
             | Self::Request(RequestError::Store(
@@ -150,7 +163,10 @@ impl ApiError {
             Self::Forbidden { .. } => Code::Forbidden,
             Self::MethodNotAllowed { .. } => Code::MethodNotAllowed,
             Self::BodyTooLarge { .. } => Code::BodyTooLarge,
-            Self::BodyTooSlow { .. } => Code::RequestTimeout,
+            Self::HeadersTooLarge { .. } | Self::TooManyHeaders { .. } => Code::HeadersTooLarge,
+            Self::TlsRequired => Code::TlsRequired,
+            Self::NetworkNotAllowed => Code::NetworkNotAllowed,
+            Self::HeadTooSlow { .. } | Self::BodyTooSlow { .. } => Code::RequestTimeout,
             Self::BodyUnreadable(_) => Code::BodyUnreadable,
             Self::InvalidBody(_) => Code::InvalidBody,
             Self::InvalidParameter(_) => Code::InvalidParameter,

@@ -14,15 +14,16 @@ pub mod openapi;
 pub mod query;
 pub mod view;
 
-mod address;
 mod audit;
 mod backfills;
 mod body;
 mod changes;
+mod conduct;
 mod connection;
 mod console;
 mod docs;
 mod events;
+mod head;
 mod health;
 mod input;
 mod metrics;
@@ -31,10 +32,13 @@ mod objects;
 mod onboarding;
 mod operate;
 mod operations;
+mod origin;
 mod page;
+mod parting;
 mod refetch;
 mod refusal;
 mod server;
+mod stream;
 mod table;
 mod webhook;
 
@@ -44,6 +48,7 @@ use std::time::Duration;
 use actix_web::web::{self, ServiceConfig};
 use tokio::sync::{Semaphore, watch};
 
+pub use origin::{Networks, client_address};
 pub use server::{SPARE_CONNECTIONS, server};
 
 use crate::clock;
@@ -61,10 +66,9 @@ use crate::pipeline::replay::Replayer;
 use crate::pipeline::vigil::{Standing, Vigil};
 use crate::store::{SharedStore, StoreError};
 use crate::stripe::outgoing::ReturnUrls;
+use crate::stripe::wire::JSON_DEPTH;
 use crate::token::Tokens;
 
-/// A replay carries many events; it may be larger than a delivery.
-const REPLAY_MAX_BODY_BYTES: usize = 32 << 20;
 /// A body that holds nothing but a reason.
 const REASON_MAX_BODY_BYTES: usize = 64 << 10;
 /// What is to be done at Stripe, prefilled details included.
@@ -77,7 +81,8 @@ pub const DRAIN_SECONDS: u64 = 8;
 /// How long clients are borne with. What each bounds is in `docs/overload.md`.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// A client that does not send its first request head in this time is disconnected.
+    /// A client that does not send its first request head in this time, TLS included, is
+    /// disconnected.
     pub request_head: Duration,
     /// A delivery's body must be here in this time.
     pub body: Duration,
@@ -107,7 +112,7 @@ impl Default for Patience {
     }
 }
 
-/// How much is taken in at a time; what is beyond gets 503.
+/// How much is taken in, of one client and at a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Capacity {
     pub connections: usize,
@@ -115,6 +120,30 @@ pub struct Capacity {
     pub body_bytes: usize,
     /// Of all bodies that are held, from their first byte until they are answered.
     pub total_body_bytes: usize,
+    /// Of one replay's body, which carries many events.
+    pub replay_bytes: usize,
+    /// Of a request line and all headers; and how many headers. Beyond it is 431.
+    pub header_bytes: usize,
+    pub headers: usize,
+    /// Streams of changes that are open at once.
+    pub streams: usize,
+    /// Levels of objects and lists in an event.
+    pub json_depth: usize,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self {
+            connections: 2048,
+            body_bytes: 1 << 20,
+            total_body_bytes: 64 << 20,
+            replay_bytes: 32 << 20,
+            header_bytes: 32 << 10,
+            headers: 96,
+            streams: 256,
+            json_depth: JSON_DEPTH,
+        }
+    }
 }
 
 /// What the handlers work with.
@@ -136,6 +165,9 @@ pub struct Handles {
     pub capacity: Capacity,
     /// What is left of the room for bodies, in bytes.
     pub body_room: Semaphore,
+    /// How many more streams of changes there may be.
+    pub streams: Arc<Semaphore>,
+    pub networks: Networks,
     pub patience: Patience,
     /// Becomes true when the service stops: what waits for news no longer does.
     pub draining: watch::Sender<bool>,
@@ -182,8 +214,8 @@ impl Handles {
     }
 
     fn replay_bounds(&self) -> Bounds {
-        let bytes = REPLAY_MAX_BODY_BYTES.min(self.capacity.total_body_bytes);
-        let remedy = "; send the events in several requests";
+        let bytes = self.capacity.replay_bytes.min(self.capacity.total_body_bytes);
+        let remedy = "; send the events in several requests, or see BURSAR_MAX_REPLAY_BYTES";
         Bounds { bytes, remedy, time: self.patience.replay_body }
     }
 

@@ -8,6 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::clock;
 use crate::http::error::ApiError;
+use crate::http::origin::client_address;
 use crate::http::{Handles, body, view};
 use crate::pipeline::receive::ReceiveError;
 use crate::stripe::signature::{Malformed, SignatureError, check_shape};
@@ -25,7 +26,8 @@ pub(super) async fn receive(
         handles.receiver.meter().refused(error.code().word());
     }
     if let Some(error) = answer.as_ref().err().filter(|error| !error.is_internal()) {
-        tracing::warn!(code = error.code().word(), "turned a delivery away: {error}");
+        let from = client_address(&request).map(|from| from.to_string());
+        tracing::warn!(code = error.code().word(), from, "turned a delivery away: {error}");
     }
     answer
 }
@@ -35,6 +37,10 @@ async fn receive_one(
     payload: Payload,
     handles: &Handles,
 ) -> Result<HttpResponse, ApiError> {
+    if !handles.networks.may_deliver(client_address(request)) {
+        body::end_after_answer(request);
+        return Err(ApiError::NetworkNotAllowed);
+    }
     let bounds = handles.delivery_bounds();
     let length = bounds.length(request).inspect_err(|_| body::end_after_answer(request))?;
     let signature = signature(request);

@@ -10,7 +10,7 @@ use crate::meters::Deliveries;
 use crate::pipeline::commit::{CommitError, Committer};
 use crate::store::{Incoming, PackedBody, Receipt};
 use crate::stripe::signature::{SecretUse, SignatureError, Verifier, signed_at};
-use crate::stripe::wire::{self, NotAnEvent};
+use crate::stripe::wire::{self, JSON_DEPTH, NotAnEvent, check_depth};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiveError {
@@ -28,6 +28,7 @@ pub struct Receiver {
     /// The partition of events that do not say which they belong to.
     default_livemode: bool,
     meter: Deliveries,
+    json_depth: usize,
 }
 
 impl Receiver {
@@ -38,7 +39,7 @@ impl Receiver {
     ) -> Self {
         let (verifier, meter) = (verifier.into(), Deliveries::default());
         verifier.get().names().for_each(|source| meter.expect(source));
-        Self { verifier, committer, default_livemode, meter }
+        Self { verifier, committer, default_livemode, meter, json_depth: JSON_DEPTH }
     }
 
     pub fn meter(&self) -> &Deliveries {
@@ -47,6 +48,12 @@ impl Receiver {
 
     pub fn committer(&self) -> &Committer {
         &self.committer
+    }
+
+    /// Refuses events with more levels than this.
+    #[must_use]
+    pub fn nested_at_most(self, json_depth: usize) -> Self {
+        Self { json_depth, ..self }
     }
 
     /// The secrets that deliveries are checked against, and when each was last used.
@@ -102,6 +109,7 @@ impl Receiver {
         let signer = verifier.verify(signature, body, seconds);
         self.note_skew(signature, &signer, seconds);
         let source = signer?;
+        check_depth(body, self.json_depth)?;
         let event = wire::read(body, now)?;
         let (id, event_type) = (event.id.clone(), event.event_type.clone());
         let object_id = event.object_id.clone();

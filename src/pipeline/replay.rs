@@ -5,7 +5,7 @@ use crate::domain::time::Timestamp;
 use crate::pipeline::commit::{CommitError, Committer};
 use crate::pipeline::receive::incoming;
 use crate::store::{Incoming, Receipt, SharedStore, StoreError};
-use crate::stripe::wire::{self, NotAnEvent};
+use crate::stripe::wire::{self, JSON_DEPTH, NotAnEvent, check_depth};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
@@ -28,11 +28,18 @@ pub struct Replayer {
     store: SharedStore,
     committer: Committer,
     default_livemode: bool,
+    json_depth: usize,
 }
 
 impl Replayer {
     pub fn new(store: SharedStore, committer: Committer, default_livemode: bool) -> Self {
-        Self { store, committer, default_livemode }
+        Self { store, committer, default_livemode, json_depth: JSON_DEPTH }
+    }
+
+    /// Refuses events with more levels than this.
+    #[must_use]
+    pub fn nested_at_most(self, json_depth: usize) -> Self {
+        Self { json_depth, ..self }
     }
 
     /// Reads events handed in by the token `by`: all of them, before any is stored.
@@ -44,8 +51,8 @@ impl Replayer {
     ) -> Result<Vec<Incoming>, ReplayError> {
         let source = format!("replay:{by}");
         let read = |(index, body): (usize, &&[u8])| {
-            let event =
-                wire::read(body, now).map_err(|error| ReplayError::NotAnEvent { index, error })?;
+            let event = check_depth(body, self.json_depth).and_then(|()| wire::read(body, now));
+            let event = event.map_err(|error| ReplayError::NotAnEvent { index, error })?;
             Ok(incoming(event, body, &source, now, self.default_livemode))
         };
         bodies.iter().enumerate().map(read).collect()

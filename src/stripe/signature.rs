@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use crate::secret::Secret;
 
 /// Items beyond this many `v1`s are not looked at: Stripe sends a few, a stranger might send many.
-const SIGNATURES_LOOKED_AT: usize = 64;
+pub const SIGNATURES_LOOKED_AT: usize = 64;
 /// The longest `t`: eighteen digits always fit an `i64`.
 const TIMESTAMP_DIGITS: usize = 18;
 const SIGNATURE_BYTES: usize = 32;
@@ -108,6 +108,7 @@ impl fmt::Display for Skew {
 pub struct Verifier {
     keys: Vec<Key>,
     tolerance_seconds: u64,
+    signatures: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -156,7 +157,14 @@ impl Key {
 impl Verifier {
     /// `tolerance_seconds` is how far, to either side, a header's time may lie from ours.
     pub fn new(secrets: &[WebhookSecret], tolerance_seconds: u64) -> Self {
-        Self { keys: secrets.iter().map(Key::of).collect(), tolerance_seconds }
+        let keys = secrets.iter().map(Key::of).collect();
+        Self { keys, tolerance_seconds, signatures: SIGNATURES_LOOKED_AT }
+    }
+
+    /// Looks at so many `v1`s and no more.
+    #[must_use]
+    pub fn looking_at(self, signatures: usize) -> Self {
+        Self { signatures, ..self }
     }
 
     /// Goes on noting the use of secrets that `previous` had as well.
@@ -190,7 +198,7 @@ impl Verifier {
         body: &[u8],
         now_unix_seconds: i64,
     ) -> Result<&str, SignatureError> {
-        let header = Header::parse(header)?;
+        let header = Header::parse(header, self.signatures)?;
         let signers = self.signers(&header, body);
         let signer = signers.first().ok_or(SignatureError::Mismatch)?;
         if now_unix_seconds.abs_diff(header.timestamp) > self.tolerance_seconds {
@@ -225,7 +233,7 @@ impl Verifier {
 
 /// Whether a header can be looked at, before there is a body to hold it against.
 pub fn check_shape(header: &[u8]) -> Result<(), SignatureError> {
-    Header::parse(header).map(drop)
+    Header::parse(header, SIGNATURES_LOOKED_AT).map(drop)
 }
 
 /// The time in a header that was verified, in Unix seconds.
@@ -247,7 +255,7 @@ struct Header {
 
 impl Header {
     /// Nothing is trimmed: Stripe sends no blanks, and its libraries take ` v1` for another scheme.
-    fn parse(header: &[u8]) -> Result<Self, SignatureError> {
+    fn parse(header: &[u8], most: usize) -> Result<Self, SignatureError> {
         if header.is_empty() {
             return Err(SignatureError::Missing);
         }
@@ -256,7 +264,7 @@ impl Header {
         if values_of_v1.peek().is_none() {
             return Err(SignatureError::Malformed(Malformed::NoSignature));
         }
-        let signatures = values_of_v1.take(SIGNATURES_LOOKED_AT).filter_map(signature).collect();
+        let signatures = values_of_v1.take(most).filter_map(signature).collect();
         Ok(Self { timestamp, signatures })
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! An event's own fields and the few fields of its object that the rules read; the rest stays a
 //! slice of the body. Unknown fields, words and API versions never fail an event. Skipping is
-//! iterative, so no nesting is too deep.
+//! iterative, so no nesting does harm here; [`check_depth`] bounds it for others.
 //!
 //! Fields that decide something are read strictly, and a report whose deciding field cannot be
 //! understood is parked. Fields that are only shown are read leniently: an odd one is left out.
 
 mod account;
+mod depth;
 mod evidence;
 mod listed;
 mod made;
@@ -26,6 +27,7 @@ use crate::domain::event::{Event, Reading, Says};
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::time::Timestamp;
 use account::{capability, snapshot};
+pub use depth::{JSON_DEPTH, check_depth};
 pub use evidence::OPERATION;
 use evidence::evidence;
 pub use listed::{Listed, ListedEvent, listed_events, listed_objects};

@@ -86,6 +86,8 @@ mod exposure;
 mod faults;
 /// The change feed as a store gives it.
 mod feed;
+/// Requests that are framed badly, or so that two readers could read them in two ways.
+mod framing;
 /// What must hold of any bytes from outside: the properties of the fuzz targets.
 mod fuzz;
 /// `docs/guide.md`, run as it stands there.
@@ -94,6 +96,8 @@ mod guide;
 mod history;
 /// `bursar history` and `bursar redrive`, which ask a running server.
 mod history_cli;
+/// Every limit that is a setting, set low: just inside is served, just outside is refused.
+mod limits;
 /// Stripe's own command line tool drives the stand-in, and forwards its events to a running server.
 mod listen;
 /// Lists, while derived records are written behind the acknowledgement.
@@ -110,6 +114,8 @@ mod overload;
 mod power;
 /// What is said anywhere of what bodies hold: nothing.
 mod privacy;
+/// From where a request comes: proxies that are trusted, networks that may deliver.
+mod proxies;
 /// Every read: fields, filters, paging, partitions, history.
 mod reads;
 /// Parked events: how they are found, and how they are tried again.
@@ -144,6 +150,8 @@ mod stripe_client;
 mod supply;
 /// The architecture: which module may name which, and what the documents name.
 mod tidy;
+/// TLS that is served, and another certificate while connections go on.
+mod tls;
 /// Spans: in the log, and as a collector gets them.
 mod tracing;
 /// The commands around the store, and the small ones.

@@ -178,7 +178,7 @@ fn wrong_usage_says_what_to_do() {
         (&["empty"], "no event files"),
         (&["nowhere.json"], "nowhere.json"),
         (&[no_array.as_str()], ARRAY),
-        (&["--url", "https://bursar.example", &file], "plain http only"),
+        (&["--url", "ftp://bursar.example", &file], "https://"),
         (&["--url", "localhost", &file], "not a URL"),
         (&["--shuffle", "much", &file], "--shuffle"),
         (&["--duplicate", "some", &file], "--duplicate"),

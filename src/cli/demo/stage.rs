@@ -5,10 +5,10 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::app::{Capacity, Outbound, Parts, Patience, Vigilance};
+use crate::app::{Capacity, Networks, Outbound, Parts, Patience, Vigilance};
 use crate::cli::Failure;
 use crate::cli::demo::keys::Keys;
-use crate::cli::healthcheck;
+use crate::cli::remote;
 use crate::domain::region::{Country, RegionRule};
 use crate::pipeline::commit::Limits;
 use crate::pipeline::pace::Pace;
@@ -22,8 +22,7 @@ use crate::stripe::signature::{Verifier, WebhookSecret};
 
 const TOLERANCE_SECONDS: u64 = 300;
 const AUTH_FAILURES: u32 = 100;
-const CAPACITY: Capacity =
-    Capacity { connections: 256, body_bytes: 1 << 20, total_body_bytes: 64 << 20 };
+const CONNECTIONS: usize = 256;
 /// The sandbox begins so long ago, so that days can pass in it without leaving the present behind:
 /// an event of tomorrow would be parked.
 const DAYS_AGO: i64 = 90;
@@ -50,8 +49,8 @@ impl Stage {
         sample: TcpListener,
         keys: Keys,
     ) -> std::io::Result<Self> {
-        let service = healthcheck::url(service.local_addr()?);
-        let public_url = healthcheck::url(sandbox.local_addr()?);
+        let service = remote::plain_url(service.local_addr()?);
+        let public_url = remote::plain_url(sandbox.local_addr()?);
         let seed = getrandom::u64().unwrap_or_default();
         let settings = Settings { country: COUNTRY.to_owned(), seed, ..Settings::default() };
         let endpoint = |source| EndpointOption {
@@ -81,7 +80,7 @@ impl Stage {
             keys,
             service,
             sandbox: public_url,
-            sample: healthcheck::url(sample.address),
+            sample: remote::plain_url(sample.address),
             secrets: running.secrets.clone(),
             _running: (running, sample),
         })
@@ -106,10 +105,12 @@ impl Stage {
             auth_failures: AUTH_FAILURES,
             insecure_no_auth: false,
             livemode: false,
-            capacity: CAPACITY,
+            capacity: Capacity { connections: CONNECTIONS, ..Capacity::default() },
             limits: Limits::default(),
             vigilance: Vigilance::default(),
             patience: Patience::default(),
+            certificate: None,
+            networks: Networks::default(),
             outbound: Some(self.outbound()?),
             retention: None,
             onboarding: ReturnUrls {

@@ -2,10 +2,11 @@
 
 use std::net::{SocketAddr, TcpListener};
 
+use crate::cli::client;
 use crate::cli::doctor::finding::Findings;
 use crate::cli::doctor::received::{self, Heard};
 use crate::cli::doctor::settings::Wanted;
-use crate::cli::{client, healthcheck};
+use crate::cli::remote::Place;
 use crate::config::{Checker, Settings};
 
 pub(super) struct Server {
@@ -22,19 +23,20 @@ impl Server {
         wanted: &Wanted,
         findings: &mut Findings,
     ) -> Option<Self> {
-        let checker = Checker::new(settings);
+        // What is wrong with the settings is told elsewhere.
+        let mut checker = Checker::new(settings);
         let (url, token) = named;
         let is_named = url.is_some() || checker.optional("url").is_some();
-        let url = url.cloned().or_else(|| checker.optional("url"));
-        let url = url.or_else(|| address(wanted).map(healthcheck::url))?;
+        let place = Place::of(url, None, &mut checker)?;
         let token = token.cloned().or_else(|| checker.optional("token"));
-        let client = match client::Server::new(&url) {
+        let client = match place.server() {
             Ok(client) => client,
             Err(failure) => {
                 findings.wrong("address", failure.message(), "correct --url or BURSAR_URL");
                 return None;
             }
         };
+        let url = place.url;
         let alive = client.get("/healthz", None).await;
         if alive.is_ok_and(|answer| answer.text("status") == "alive") {
             findings.good("address", format!("bursar answers at {url}"));
@@ -78,15 +80,6 @@ impl Server {
             }
         }
     }
-}
-
-/// Where a server of these settings is. One that chose its port has written it down.
-fn address(wanted: &Wanted) -> Option<SocketAddr> {
-    let bind = wanted.bind?;
-    if bind.port() != 0 {
-        return Some(bind);
-    }
-    std::fs::read_to_string(wanted.address_out.as_ref()?).ok()?.trim().parse().ok()
 }
 
 /// Nothing that speaks as bursar does is there; does anything else stand in its way?

@@ -13,7 +13,6 @@ use crate::token::{Role, Tokens};
 #[derive(Default)]
 pub(super) struct Wanted {
     pub(super) bind: Option<SocketAddr>,
-    pub(super) address_out: Option<PathBuf>,
     pub(super) store: Option<PathBuf>,
     pub(super) livemode: Option<bool>,
     /// The names of the webhook secrets, one for each.
@@ -32,7 +31,6 @@ impl Wanted {
         let limits = Limits::default();
         let wanted = Self {
             bind,
-            address_out: checker.optional("address_out").map(PathBuf::from),
             store: checker.store(),
             livemode: checker.livemode(),
             sources: checker.webhook_secrets().map(|it| it.into_iter().map(|it| it.name).collect()),

@@ -29,11 +29,13 @@ codes! {
     IdempotencyKeyMissing "idempotency_key_missing" [400] "The Idempotency-Key header is missing.";
     IdempotencyKeyInvalid "idempotency_key_invalid" [400] "The Idempotency-Key header is not 1 to 255 characters of ASCII, given once.";
     InvalidAtStripe "invalid_at_stripe" [400] "Stripe does not take a field; `stripe.param` names it.";
+    TlsRequired "tls_required" [400] "Plain HTTP was spoken to a port of TLS.";
     Unauthorized "unauthorized" [401] "There is no token, or no known one.";
     Forbidden "forbidden" [403] "The token has not the role that this needs.";
+    NetworkNotAllowed "network_not_allowed" [403] "Deliveries are not taken from this address.";
     NotFound "not_found" [404] "Nothing with this id is known, or nothing is at this path.";
     MethodNotAllowed "method_not_allowed" [405] "The path answers the methods of the Allow header.";
-    RequestTimeout "request_timeout" [408] "The body did not come in time.";
+    RequestTimeout "request_timeout" [408] "The request or its body did not come in time.";
     NotParked "not_parked" [409] "Only parked events are redriven.";
     OperationsOpen "operations_open" [409] "Operations about the account go on; erase it when they have ended.";
     CopiesInFolder "copies_in_folder" [409] "The store's folder holds copies from repairs, which may have the same data.";
@@ -56,6 +58,7 @@ codes! {
     FeedRestarted "feed_restarted" [410] "The feed is another one than was followed: begin anew at `next` with `epoch`.";
     BodyTooLarge "body_too_large" [413] "The body is larger than its limit.";
     TooManyAttempts "too_many_attempts" [429] "Too many wrong tokens came from this address; a right one passes.";
+    HeadersTooLarge "headers_too_large" [431] "The headers are too many or too large.";
     StripeKeyMissing "stripe_key_missing" [501] "This needs BURSAR_STRIPE_KEY.";
     StripeRefused "stripe_refused" [502] "Stripe does not let this key do it.";
     NotSent "not_sent" [502] "The call could not be made.";

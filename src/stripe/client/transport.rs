@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::stripe::client::verdict::{Answered, Attempt};
 use crate::stripe::client::{Call, ClientSettings, Method, Persistence};
-use crate::trust;
+use crate::tls::{self, Trust};
 
 /// A page of a hundred events is the largest that is asked for.
 const LARGEST_ANSWER: usize = 64 << 20;
@@ -59,7 +59,7 @@ impl Transport {
         settings: ClientSettings,
         persistence: Persistence,
     ) -> std::io::Result<Self> {
-        let tls = trust::client_config().map_err(std::io::Error::other)?;
+        let tls = tls::client(Trust::roots()).map_err(std::io::Error::other)?;
         let (queue, waiting) = mpsc::channel(WAITING);
         let run = move || match Runtime::new() {
             Ok(runtime) => {

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Span;
 use super::encode::request;
-use crate::trust;
+use crate::tls::{self, Trust};
 
 /// Spans that may wait.
 const WAITING: usize = 8192;
@@ -59,7 +59,7 @@ pub(super) fn start(endpoint: &str) -> std::io::Result<(Outbox, Traces)> {
     let (stop, stopped) = mpsc::channel(1);
     let dropped = Arc::new(AtomicU64::new(0));
     let url = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
-    let tls = trust::client_config().map_err(std::io::Error::other)?;
+    let tls = tls::client(Trust::roots()).map_err(std::io::Error::other)?;
     let counted = Arc::clone(&dropped);
     let run = move || {
         let Ok(runtime) = Runtime::new() else { return };

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bursar::app::{Capacity, Outbound, Parts, Patience, RunError, Vigilance, run};
+use bursar::app::{Capacity, Networks, Outbound, Parts, Patience, RunError, Vigilance, run};
 use bursar::clock;
 use bursar::config::{Checker, Settings};
 use bursar::pipeline::commit::Limits;
@@ -19,6 +19,7 @@ use bursar::store::StoreError;
 use bursar::store::embedded::{Embedded, Options};
 use bursar::stripe::client::{Access, Client, Persistence, Rest};
 use bursar::stripe::signature::sign;
+use bursar::tls::Certificate;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -118,7 +119,19 @@ impl TestApp {
             connections: checker.max_connections().unwrap(),
             body_bytes: body_bytes.unwrap(),
             total_body_bytes: checker.max_total_body_bytes(body_bytes).unwrap(),
+            replay_bytes: checker.max_replay_bytes().unwrap(),
+            header_bytes: checker.max_header_bytes().unwrap(),
+            headers: checker.max_headers().unwrap(),
+            streams: checker.max_streams().unwrap(),
+            json_depth: checker.max_json_depth().unwrap(),
         };
+        let networks = Networks {
+            trusted_proxies: checker.networks("trusted_proxies").unwrap(),
+            webhook: checker.networks("webhook_networks").unwrap(),
+        };
+        let files = checker.tls_files();
+        let certificate =
+            files.map(|files| Arc::new(Certificate::load(&files.cert, &files.key).unwrap()));
         Parts {
             verifier: checker.verifier().unwrap().into(),
             tokens: tokens.into(),
@@ -126,16 +139,31 @@ impl TestApp {
             insecure_no_auth,
             livemode: checker.livemode().unwrap(),
             capacity,
-            limits: self.limits,
+            limits: self.limits(&mut checker),
             patience: self.patience,
             vigilance: Vigilance {
                 silence_hours: checker.silence_hours().unwrap(),
                 ..Vigilance::default()
             },
+            certificate,
+            networks,
             outbound: outbound(&mut checker),
             retention: checker.retention_days().map(Retention::of_days),
             onboarding: checker.onboarding(),
         }
+    }
+
+    /// What the variables say, where they do.
+    fn limits(&self, checker: &mut Checker<'_>) -> Limits {
+        let gives = |name: &str| self.environment.contains_key(name);
+        let Limits { waiting, waiting_bytes, batch } = self.limits;
+        let waiting = if gives("MAX_WAITING") { checker.max_waiting().unwrap() } else { waiting };
+        let waiting_bytes = if gives("MAX_WAITING_BYTES") {
+            checker.max_waiting_bytes().unwrap()
+        } else {
+            waiting_bytes
+        };
+        Limits { waiting, waiting_bytes, batch }
     }
 
     /// The last threads of a server that has just stopped may still be letting go of the store.

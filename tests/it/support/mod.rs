@@ -5,6 +5,7 @@ mod client;
 mod gate;
 mod stream;
 
+pub(crate) mod certificates;
 pub(crate) mod directed;
 pub(crate) mod events;
 pub(crate) mod kept;

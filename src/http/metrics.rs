@@ -8,14 +8,15 @@ mod process;
 
 use std::sync::atomic::Ordering;
 
-use actix_web::HttpResponse;
 use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use prometheus::{Registry, TEXT_FORMAT, TextEncoder};
 
 use crate::domain::operation::OperationState;
 use crate::domain::warning::Code;
 use crate::http::auth::Reader;
 use crate::http::error::ApiError;
+use crate::http::query::Query;
 use crate::http::{Handles, view};
 use crate::meters::Meter as _;
 use crate::pipeline::backfill::COMPLETE;
@@ -23,7 +24,12 @@ use crate::pipeline::vigil::Standing;
 use crate::store::{Figures, StoreError, Summary};
 use gauges::Gauges;
 
-pub(super) async fn metrics(_: Reader, handles: Data<Handles>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn metrics(
+    request: HttpRequest,
+    _: Reader,
+    handles: Data<Handles>,
+) -> Result<HttpResponse, ApiError> {
+    Query::of(&request, &[])?;
     let registry = Registry::new();
     handles.receiver.meter().show(&registry);
     handles.receiver.committer().meter().show(&registry);

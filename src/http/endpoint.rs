@@ -200,7 +200,7 @@ impl Endpoint {
     /// All problems that it may answer with, in the order of the table of codes.
     pub fn all_problems(&self) -> Vec<Code> {
         let mut problems = self.problems.to_vec();
-        problems.push(Code::HeadersTooLarge);
+        problems.extend([Code::TlsRequired, Code::HeadersTooLarge]);
         match self.access {
             Access::Everyone => {}
             Access::Signed => problems.extend([Code::NetworkNotAllowed, Code::Overloaded]),

@@ -329,7 +329,7 @@ fn a_running_server_takes_a_new_certificate_at_a_signal_and_when_the_file_change
     let first = shown(&kept);
 
     files.install(&files.authority.issue());
-    shown_anew(address, &config, &[first.clone()]);
+    shown_anew(address, &config, std::slice::from_ref(&first));
     let second = shown(&connect(address, config.clone()).unwrap());
 
     std::fs::write(files.path("cert.pem"), files.authority.issue().cert).unwrap();

@@ -97,8 +97,7 @@ pub async fn run(
     tell_of_abandoned(&store, key_livemode).await;
     let operations = outbound.as_ref().map(|outbound| operations(outbound, &store, &committer));
     let (fetching, background) = fetching(outbound, &store, &committer);
-    let background = Box::pin(background);
-    let retaining = Box::pin(retaining(parts.retention, store.clone()));
+    let retaining = retaining(parts.retention, store.clone());
     let handles = Data::new(Handles {
         receiver: Receiver::new(parts.verifier, committer.clone(), parts.livemode)
             .nested_at_most(parts.capacity.json_depth),
@@ -123,16 +122,8 @@ pub async fn run(
         operations: operations.clone(),
         onboarding: parts.onboarding,
     });
-    let driving = {
-        let operations = operations.clone();
-        Box::pin(async move {
-            match operations {
-                Some(operations) => operations.run().await,
-                None => std::future::pending().await,
-            }
-        })
-    };
-    let watching = Box::pin(watch_over(handles.clone()));
+    let (driving, watching) = (driving(operations.clone()), watch_over(handles.clone()));
+    let background = Box::pin(async { tokio::join!(background, retaining, driving, watching) });
     let server = server(listener, handles.clone(), parts.certificate.as_ref())?;
     let control = server.handle();
     let mut serving = tokio::spawn(server);
@@ -161,15 +152,20 @@ pub async fn run(
         ended = &mut serving => ended.map_err(std::io::Error::other)??,
         // Ends with the others, wherever it is: what was fetched is stored, and the next start goes
         // on with the rest.
-        () = background => {}
-        () = driving => {}
-        () = watching => {}
-        () = retaining => {}
+        _ = background => {}
     }
     drop((handles, operations));
     committing.await.ok();
     store.close().await?;
     Ok(())
+}
+
+/// What drives the calls that change something at Stripe; never ends.
+async fn driving(operations: Option<Operations>) {
+    match operations {
+        Some(operations) => operations.run().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Looks for what is worth a warning, also when nobody asks; never ends.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::{Capacity, Outbound, Parts, Vigilance, run as run_app};
+use crate::app::{Capacity, Outbound, Parts, run as run_app};
 use crate::cli::meter::Meter;
 use crate::cli::serve::edge::ServedCertificate;
 use crate::cli::serve::reload::{Reloader, Reloads, WebhookSecrets, WhoIsLetIn};
@@ -111,7 +111,7 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
     let patience = bounds::patience(&mut checker);
     let (networks, certificate) = (edge::networks(&mut checker), edge::certificate(&mut checker));
     let (stripe, backfill_every) = (checker.stripe(), checker.backfill_every());
-    let silence_hours = checker.silence_hours();
+    let vigilance = bounds::vigilance(&mut checker);
     let (region, onboarding) = (checker.region(), checker.onboarding());
     let (log, otlp_endpoint) = (checker.log(), checker.otlp_endpoint());
     let retention = checker.retention_days().map(Retention::of_days);
@@ -124,20 +124,17 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
         probed.err().into_iter().for_each(|error| checker.problem(error.to_string()));
     }
     let warnings = checker.warnings().to_vec();
-    checker.finish().map_err(|problems| {
-        if wrong_settings {
-            Failure::Usage(problems.to_string())
-        } else {
-            Failure::Failed(problems.to_string())
-        }
-    })?;
+    let kind = if wrong_settings { Failure::Usage } else { Failure::Failed };
+    checker.finish().map_err(|problems| kind(problems.to_string()))?;
 
     let (Some(listener), Some(folder), Some(verifier), Some((tokens, insecure_no_auth))) =
         (listener, folder, verifier, tokens)
     else {
         return Err(Failure::Said);
     };
-    let (Some(auth_failures), Some(reload_every)) = (auth_failures, reload_every) else {
+    let (Some(auth_failures), Some(reload_every), Some(vigilance)) =
+        (auth_failures, reload_every, vigilance)
+    else {
         return Err(Failure::Said);
     };
     let (Some(livemode), Some(capacity), Some((filter, json))) = (livemode, capacity, log) else {
@@ -153,8 +150,6 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
         Some((stripe, backfill_every)) => Some(outbound(stripe, backfill_every, region, livemode)?),
         None => None,
     };
-    let Some(silence_hours) = silence_hours else { return Err(Failure::Said) };
-    let vigilance = Vigilance { silence_hours, ..Vigilance::default() };
     if let Some(certificate) = &certificate {
         edge::tell(certificate.installed());
     }

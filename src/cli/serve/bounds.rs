@@ -1,6 +1,6 @@
 //! What the settings bound, as the service takes it. `None` after a problem.
 
-use crate::app::{Capacity, Patience};
+use crate::app::{Capacity, Patience, Vigilance};
 use crate::config::Checker;
 use crate::pipeline::commit::Limits;
 
@@ -42,4 +42,9 @@ pub(super) fn patience(checker: &mut Checker<'_>) -> Option<Patience> {
         not_taking: not_taking?,
         ..Patience::default()
     })
+}
+
+/// From when on something is worth a warning.
+pub(super) fn vigilance(checker: &mut Checker<'_>) -> Option<Vigilance> {
+    Some(Vigilance { silence_hours: checker.silence_hours()?, ..Vigilance::default() })
 }

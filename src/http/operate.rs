@@ -209,9 +209,18 @@ fn json_object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err("it is not a JSON object".to_owned());
     }
-    // serde's message repeats the value that it could not use, which may be anybody's.
-    serde_json::from_slice(body).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        format!("something is wrong at line {line}, column {column}")
-    })
+    serde_json::from_slice(body).map_err(|error| told(&error))
+}
+
+/// serde's message repeats the value that it could not use, or the name, which may be anybody's;
+/// what looks like a field's name is a slip of the pen.
+fn told(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let name = message.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`'));
+    let is_name = |name: &str| name.bytes().all(|it| it.is_ascii_lowercase() || it == b'_');
+    if name.is_some_and(|(name, _)| is_name(name)) {
+        return message;
+    }
+    let (line, column) = (error.line(), error.column());
+    format!("something is wrong at line {line}, column {column}")
 }

@@ -40,7 +40,10 @@ fn shown(app: &TestApp) -> Vec<Value> {
             }
             all.push(list);
         }
-        all.push(app.read(&format!("/v1/summary?livemode={livemode}")));
+        // When a secret was used last is of one process.
+        let mut summary = app.read(&format!("/v1/summary?livemode={livemode}"));
+        summary.as_object_mut().unwrap().shift_remove("secrets");
+        all.push(summary);
         // How far it was read: an erasure has records of its own.
         let mut changes = app.read(&format!("/v1/changes?livemode={livemode}&limit=500"));
         changes.as_object_mut().unwrap().shift_remove("next");

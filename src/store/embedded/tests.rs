@@ -158,7 +158,7 @@ fn what_is_left_of_a_body_and_does_not_fit_lies_elsewhere_and_is_found_by_all_wh
         conflicting_redelivery: false,
     };
     let store = Embedded::open(folder.path(), SMALL, rules(), &mut |_| {}).unwrap();
-    let batch = vec![incoming("evt_1", b"{} jo"), incoming("evt_2", b"whole")];
+    let batch = vec![incoming("evt_1", b"{} is what jo has said"), incoming("evt_2", b"whole")];
     store.inner.commit(batch).unwrap();
     let left = [b"{}", LEFT.as_bytes()].concat();
     let erased = Erased { events: 1, steps: 0, already: 0 };

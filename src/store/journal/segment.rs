@@ -1,7 +1,8 @@
 //! One file of the journal: its name, its header, and the writes to it.
 //!
 //! All writing to disk that the journal does goes through [`create`], [`write()`], [`sync`],
-//! [`erase`], [`remove`], [`create_beside`], [`replace`] and [`sync_folder`], which is also where tests let a disk fail.
+//! [`erase`], [`remove`], [`create_beside`], [`replace`] and [`sync_folder`], which is also where
+//! tests let a disk fail.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};

@@ -255,6 +255,8 @@ impl Out {
             (Plain, b'{') => {
                 self.fields(raw, |name| is_like_an_id(name).then_some(Plain));
             }
+            // A text that is none, and so as unreadable as it was.
+            (Word, b'"') if string(raw).is_none() => self.text.push_str("\"\\ud800\""),
             _ => self.text.push_str(empty(raw)),
         }
     }

@@ -112,7 +112,8 @@ fn whatever_is_shown_is_text_and_nothing_of_it_runs() {
     app.apply(&with(transfer("tr_1", "created", 0), "data.object.transfer_group", hostile.clone()));
     let foreign = with(event(HOSTILE, json!({ "id": HOSTILE, "object": HOSTILE })), "id", hostile);
     app.outcome(&foreign);
-    let parked = with(topup("tu_1", "created", "pending"), "data.object.status", json!(HOSTILE));
+    let odd_topup = topup(&format!("tu_{HOSTILE}"), "created", "pending");
+    let parked = with(odd_topup, "data.object.status", json!(HOSTILE));
     assert_eq!(app.outcome(&parked), "parked");
 
     let browser = open(&app);

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::cli::doctor::finding::{Findings, Level};
+use crate::cli::serve::{bounds, edge};
 use crate::config::{Checker, SETTINGS, Settings};
 use crate::domain::warning::Limits;
 use crate::stripe::client::ClientSettings;
@@ -27,24 +28,22 @@ impl Wanted {
         let mut checker = Checker::new(settings);
         let bind = checker.bind();
         let tokens = checker.tokens(bind);
-        let silence_hours = checker.silence_hours();
-        let limits = Limits::default();
         let wanted = Self {
             bind,
             store: checker.store(),
             livemode: checker.livemode(),
             sources: checker.webhook_secrets().map(|it| it.into_iter().map(|it| it.name).collect()),
             tolerance_seconds: checker.tolerance_seconds().unwrap_or_default(),
-            limits: Limits {
-                silence_hours: silence_hours.unwrap_or(limits.silence_hours),
-                ..limits
-            },
+            limits: bounds::vigilance(&mut checker).unwrap_or_default(),
             stripe: checker.stripe(),
         };
         // The rest only needs to be usable.
-        let max_body_bytes = checker.max_body_bytes();
-        checker.max_total_body_bytes(max_body_bytes);
-        checker.max_connections();
+        bounds::capacity(&mut checker);
+        bounds::limits(&mut checker);
+        bounds::patience(&mut checker);
+        edge::networks(&mut checker);
+        let certificate = edge::certificate(&mut checker);
+        checker.retention_days();
         checker.backfill_every();
         checker.auth_failures();
         checker.reload_every();
@@ -64,6 +63,9 @@ impl Wanted {
         }
         for warning in &warnings {
             findings.warning("settings", warning, "take the variable away, or correct its name");
+        }
+        if let Some(warning) = certificate.and_then(|it| it.installed().warning()) {
+            findings.warning("certificate", warning, "put a new certificate in the file's place");
         }
         if let Some((tokens, insecure)) = &tokens {
             roles(tokens, *insecure, wanted.stripe.is_some(), findings);

@@ -35,7 +35,8 @@ function attention(summary) {
       ' with an unknown outcome.']);
   }
   if (summary.conflicts) open.push([`${count(summary.conflicts)} reports that no legal move explains (see the histories).`]);
-  for (const warning of summary.warnings || []) open.push([typeof warning === 'string' ? warning : warning.detail || JSON.stringify(warning)]);
+  for (const { message, since } of summary.warnings) open.push([prose(message), ' ', h('span', { class: 'soft' }, 'Since ', moment(since), '.')]);
+  for (const { detail } of summary.sweep_risks) open.push([prose(detail)]);
   if (!open.length) return h('p', { class: 'calm' }, 'Nothing needs your attention.');
   return h('section', { class: 'card attention' }, h('h2', {}, 'Needs attention'), h('ul', { class: 'lines' }, open.map((line) => h('li', {}, line))));
 }
@@ -44,6 +45,7 @@ async function overviewView() {
   const [summary, changes] = await Promise.all([get('/v1/summary', { livemode: mode.live }),
     get('/v1/operations', { livemode: mode.live, state: 'waiting_for_funds', limit: 5 })]);
   const sources = Object.entries(summary.sources);
+  const secrets = summary.secrets.map((secret) => [secret.name, h('code', {}, secret.fingerprint), secret.last_used ? moment(secret.last_used) : 'never']);
   return h('section', {}, h('h1', {}, 'Overview'), attention(summary),
     h('div', { class: 'grid' },
       counts('Accounts', 'accounts', 'status', summary.accounts), counts('Payouts', 'payouts', 'status', summary.payouts),
@@ -52,6 +54,7 @@ async function overviewView() {
     h('div', { class: 'grid wide' },
       card('Sources', sources.length ? table(['Source', 'Last heard'], sources.map(([name, heard]) => [name, moment(heard)]))
         : h('p', { class: 'empty' }, 'Nothing was received yet.')),
+      card('Webhook secrets', table(['Secret', 'Fingerprint', 'Last used'], secrets)),
       card('Balance of the platform', await balanceOf()),
       changes.data.length > 0 && card('Waiting for funds', table(['Operation', 'Amount', 'Since'], changes.data.map((item) => [
         idCell('operations', item), item.terms ? money(item.terms.amount, item.terms.currency) : '–', moment(item.requested_at)])))),

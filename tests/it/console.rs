@@ -217,6 +217,31 @@ fn who_may_not_act_is_told_what_it_takes() {
 }
 
 #[test]
+fn an_account_is_erased_once_its_id_was_typed() {
+    let app = TestApp::start();
+    let poor = restricted("acct_poor");
+    app.apply(&with(poor.clone(), "data.object.email", json!("poor@example.com")));
+    let browser = open(&app);
+    sign_in(&browser, OPERATOR);
+    browser.until_it_reads("Overview");
+    visit(&browser, "test/accounts/acct_poor", "History");
+    browser.click(".head button.danger");
+    browser.until_it_reads("This cannot be undone.");
+    browser.enter("dialog input[name=typed]", "acct_other");
+    browser.enter("dialog input[name=reason]", &format!("she asked for it{ENTER}"));
+    browser.until_it_reads("That is not acct_poor.");
+    browser.picture("console-9-erase");
+    let event = format!("/v1/events/{}", id(&poor));
+    assert_eq!(app.read(&event)["flags"], json!([]), "nothing was done");
+    browser.run("document.querySelector('dialog input[name=typed]').value = ''");
+    browser.enter("dialog input[name=typed]", &format!("acct_poor{ENTER}"));
+    browser.until_it_reads("acct_poor was erased.");
+    assert_eq!(app.read(&event)["flags"], json!(["erased"]));
+    let answer = app.send(&Request::get(&format!("{event}/body")).token(OPERATOR));
+    assert!(!String::from_utf8_lossy(&answer.body).contains("poor@example.com"));
+}
+
+#[test]
 fn every_view_fits_every_screen() {
     let platform = Platform::start();
     let id = platform.payable("ada");

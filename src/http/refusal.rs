@@ -39,9 +39,9 @@ pub(super) fn of_request(error: &RequestError) -> Code {
 pub(super) fn of_operation(operation: &Operation) -> Code {
     let Some(error) = &operation.error else { return of_reasons(&operation.reasons) };
     match (error.status, error.code.as_deref()) {
-        // The key is fine; the account is not the platform's.
-        (Some(403), Some("account_invalid")) => Code::RefusedByStripe,
-        (Some(401 | 403), _) => Code::StripeRefused,
+        (Some(401), _) => Code::StripeRefused,
+        // The key is known: it is this that it may not do, or may no longer.
+        (Some(403), _) => Code::RefusedByStripe,
         (Some(_), Some("balance_insufficient")) => Code::BalanceInsufficient,
         (Some(_), _) if error.param.is_some() => Code::InvalidAtStripe,
         (None, Some("not_sent")) => Code::NotSent,

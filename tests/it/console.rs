@@ -138,7 +138,9 @@ fn whatever_is_shown_is_text_and_nothing_of_it_runs() {
     ] {
         visit(&browser, place, text);
         browser.run("for (const it of document.querySelectorAll('details')) it.open = true");
-        assert!(browser.text().contains("<img src=x onerror"), "{place}: {}", browser.text());
+        let is_told = browser.text().contains("<img src=x onerror");
+        // Of why an event is parked, only what is ours to say is told.
+        assert!(is_told || place.ends_with(id(&parked)), "{place}: {}", browser.text());
         let made = browser.run(
             "return document.querySelectorAll('#app img, #app script, #app svg, #app [onerror], \
              #app a[href^=javascript]').length",

@@ -88,21 +88,16 @@ impl Described {
     }
 }
 
-/// What stands between backticks, or in a list after a colon.
+/// The names after `expected: `, or those in an example of what is expected.
 fn names_in(detail: &str) -> BTreeSet<String> {
-    let list = detail.split("expected: ").nth(1);
-    match list {
-        Some("none") => BTreeSet::new(),
-        Some(list) => list.split(", ").map(str::to_owned).collect(),
+    match detail.split_once("expected: ") {
+        Some((_, "none")) => BTreeSet::new(),
+        Some((_, list)) => list.split(", ").map(str::to_owned).collect(),
         None => {
-            let quoted = detail.split("expected").nth(1).unwrap_or_else(|| panic!("{detail}"));
-            quoted
-                .split('`')
-                .skip(1)
-                .step_by(2)
-                .take_while(|it| !it.contains('{'))
-                .map(str::to_owned)
-                .collect()
+            let quoted = detail.split(['"', '`']).filter(|part| {
+                !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+            });
+            quoted.map(str::to_owned).collect()
         }
     }
 }
@@ -353,6 +348,8 @@ fn hold_objects(held: &mut Held<'_>, account: &str, transfer: &str) {
     let kinds: BTreeSet<&str> = acts.iter().map(|act| act["action"].as_str().unwrap()).collect();
     let expected = ["backfill", "redrive", "refetch", "replay", "resolve"];
     assert_eq!(kinds, expected.into());
+    let erase = format!("/v1/accounts/{account}/erase");
+    held.operate("/v1/accounts/{id}/erase", &erase, &json!({ "reason": "to see" }));
     held.get("/healthz", "/healthz");
     held.get("/readyz", "/readyz");
     held.get("/openapi.json", "/openapi.json");

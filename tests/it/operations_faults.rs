@@ -311,6 +311,16 @@ fn a_refusal_of_stripes_is_told_with_its_code_and_again_without_asking() {
 }
 
 #[test]
+fn what_stripe_forbids_is_its_refusal_and_no_failure_of_ours() {
+    let (platform, account) = ready();
+    // Whoever has been onboarded is the holder's own to change.
+    let persons = format!("/v1/accounts/{account}/persons");
+    let answer = platform.order(&persons, "late", &json!({ "first_name": "Ada" }));
+    assert_problem(&answer, 409, "refused_by_stripe", "403");
+    assert_eq!(answer.json()["stripe"]["status"], 403);
+}
+
+#[test]
 fn a_refused_key_of_stripes_is_told_as_such() {
     let (platform, _) = ready();
     platform.stripe.with(|sandbox| {

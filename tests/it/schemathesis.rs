@@ -63,7 +63,8 @@ fn nothing_that_the_description_allows_or_forbids_breaks_the_server_or_its_word(
     let mut command = Command::new("python3");
     command.args(["-m", "schemathesis.cli", "--config-file", &settings, "run"]);
     command.arg(format!("http://{}/openapi.json", platform.app.address()));
-    command.args(["--max-examples", EXAMPLES, "--seed", SEED, "--workers", "2"]);
+    // One worker: of several, some releases of Python 3.11 mix up what they parse.
+    command.args(["--max-examples", EXAMPLES, "--seed", SEED, "--workers", "1"]);
     command.args(["--exclude-path", ENDLESS, "--request-timeout", SECONDS_FOR_AN_ANSWER]);
     command.env("PYTHONPATH", folder.join("site-packages")).current_dir(place.path(""));
     command.env("PYTHONUTF8", "1").env("NO_COLOR", "1").env("COLUMNS", "100");

@@ -9,7 +9,9 @@ use checker::Checker;
 use serde_json::{Value, json};
 
 use crate::process::{Place, run};
-use crate::support::events::{balance, one_of_each, payout, restricted, topup};
+use crate::support::events::{
+    account as account_event, balance, one_of_each, payout, restricted, topup,
+};
 use crate::support::platform::Platform;
 use crate::support::{
     EventStream, OPERATOR, PAYER, READER, Request, TestApp, Told, assert_problem, with,
@@ -342,11 +344,14 @@ fn hold_objects(held: &mut Held<'_>, account: &str, transfer: &str) {
     held.platform.until(&run, "state", &json!("complete"));
     held.get("/v1/backfills/{id}", &run);
     held.get("/v1/backfills", "/v1/backfills");
+    held.platform.app.apply(&account_event("acct_erased"));
+    let erase = "/v1/accounts/acct_erased/erase";
+    held.operate("/v1/accounts/{id}/erase", erase, &json!({ "reason": "asked" }));
     let trail = Request::get("/v1/audit?limit=500").token(OPERATOR);
     let acts = held.send("GET", "/v1/audit", &trail);
     let acts = acts["data"].as_array().unwrap();
     let kinds: BTreeSet<&str> = acts.iter().map(|act| act["action"].as_str().unwrap()).collect();
-    let expected = ["backfill", "redrive", "refetch", "replay", "resolve"];
+    let expected = ["backfill", "erase", "redrive", "refetch", "replay", "resolve"];
     assert_eq!(kinds, expected.into());
     let erase = format!("/v1/accounts/{account}/erase");
     held.operate("/v1/accounts/{id}/erase", &erase, &json!({ "reason": "to see" }));

@@ -5,8 +5,8 @@
 //! Dictionaries are never edited: stored bodies need the very one they were packed with, so a
 //! better one is added beside it under a new [`Encoding`].
 //!
-//! A body can be reduced later: then less is said in the same room, so that nothing behind it moves.
-//! What is left of the room is zeros.
+//! A body can be reduced later: then less is said in the same room, so that nothing behind it
+//! moves. What is left of the room is zeros.
 
 use std::cell::RefCell;
 use std::fmt;

@@ -172,6 +172,15 @@ fn check(settings: &Settings) -> Result<Start, Failure> {
     Ok(Start { listener, folder, address_out, parts, reload_every, warnings, traces })
 }
 
+/// Reads all that a start needs and a look does not, so that what is wrong with it is told.
+pub(super) fn read_rest(checker: &mut Checker<'_>) {
+    let _ = (bounds::capacity(checker), bounds::limits(checker), bounds::patience(checker));
+    let _ = (edge::networks(checker), edge::certificate(checker));
+    let _ = (checker.auth_failures(), checker.reload_every(), checker.retention_days());
+    let _ = (checker.backfill_every(), checker.region(), checker.onboarding());
+    let _ = (checker.log(), checker.otlp_endpoint());
+}
+
 /// Starts the log, and with an endpoint the sending of traces.
 fn traces(filter: &str, json: bool, endpoint: Option<&str>) -> Result<Option<Traces>, Failure> {
     let Some(endpoint) = endpoint else {

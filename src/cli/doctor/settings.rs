@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::cli::doctor::finding::{Findings, Level};
+use crate::cli::serve;
 use crate::config::{Checker, SETTINGS, Settings};
 use crate::domain::warning::Limits;
 use crate::stripe::client::ClientSettings;
@@ -41,17 +42,7 @@ impl Wanted {
             },
             stripe: checker.stripe(),
         };
-        // The rest only needs to be usable.
-        let max_body_bytes = checker.max_body_bytes();
-        checker.max_total_body_bytes(max_body_bytes);
-        checker.max_connections();
-        checker.backfill_every();
-        checker.auth_failures();
-        checker.reload_every();
-        checker.region();
-        checker.onboarding();
-        checker.otlp_endpoint();
-        checker.log();
+        serve::read_rest(&mut checker);
         let warnings = checker.warnings().to_vec();
         match checker.finish() {
             Ok(()) => findings.good("settings", format!("all {} can be used", SETTINGS.len())),

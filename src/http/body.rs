@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::dev::RequestHead;
+use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use actix_web::web::Payload;
 use futures_util::StreamExt as _;
@@ -84,10 +85,13 @@ pub(super) async fn take<'r>(
     taken
 }
 
-/// Whether a head says that there is a body.
+/// Whether a head says that there is a body, or that something other than requests follows it.
 pub(super) fn is_announced(head: &RequestHead) -> bool {
     let length = head.headers().get(CONTENT_LENGTH);
-    length.is_some_and(|length| length != "0") || head.headers().contains_key(TRANSFER_ENCODING)
+    length.is_some_and(|length| length != "0")
+        || head.headers().contains_key(TRANSFER_ENCODING)
+        || head.upgrade()
+        || head.method == Method::CONNECT
 }
 
 /// Nothing more is wanted of this client on this connection.

@@ -1,7 +1,7 @@
 //! `bursar serve`
 
-mod bounds;
-mod edge;
+pub(super) mod bounds;
+pub(super) mod edge;
 mod reload;
 
 use std::net::{SocketAddr, TcpListener};

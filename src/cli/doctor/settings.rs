@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::cli::doctor::finding::{Findings, Level};
+use crate::cli::serve::{bounds, edge};
 use crate::config::{Checker, SETTINGS, Settings};
 use crate::domain::warning::Limits;
 use crate::stripe::client::ClientSettings;
@@ -42,12 +43,16 @@ impl Wanted {
             stripe: checker.stripe(),
         };
         // The rest only needs to be usable.
-        let max_body_bytes = checker.max_body_bytes();
-        checker.max_total_body_bytes(max_body_bytes);
-        checker.max_connections();
+        bounds::capacity(&mut checker);
+        bounds::limits(&mut checker);
+        bounds::patience(&mut checker);
+        checker.max_signatures();
+        edge::networks(&mut checker);
+        let certificate = edge::certificate(&mut checker);
         checker.backfill_every();
         checker.auth_failures();
         checker.reload_every();
+        checker.retention_days();
         checker.region();
         checker.onboarding();
         checker.otlp_endpoint();
@@ -60,6 +65,12 @@ impl Wanted {
                     .0
                     .iter()
                     .for_each(|problem| findings.told(Level::Wrong, "settings", problem));
+            }
+        }
+        if let Some(certificate) = certificate {
+            match certificate.installed().warning() {
+                Some(warning) => findings.warning("certificate", warning, "renew it in time"),
+                None => findings.good("certificate", "it is valid, and its key belongs to it"),
             }
         }
         for warning in &warnings {

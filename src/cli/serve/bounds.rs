@@ -4,7 +4,7 @@ use crate::app::{Capacity, Patience, Vigilance};
 use crate::config::Checker;
 use crate::pipeline::commit::Limits;
 
-pub(super) fn capacity(checker: &mut Checker<'_>) -> Option<Capacity> {
+pub(in crate::cli) fn capacity(checker: &mut Checker<'_>) -> Option<Capacity> {
     let body_bytes = checker.max_body_bytes();
     let total_body_bytes = checker.max_total_body_bytes(body_bytes);
     let connections = checker.max_connections();
@@ -23,12 +23,12 @@ pub(super) fn capacity(checker: &mut Checker<'_>) -> Option<Capacity> {
     })
 }
 
-pub(super) fn limits(checker: &mut Checker<'_>) -> Option<Limits> {
+pub(in crate::cli) fn limits(checker: &mut Checker<'_>) -> Option<Limits> {
     let (waiting, waiting_bytes) = (checker.max_waiting(), checker.max_waiting_bytes());
     Some(Limits { waiting: waiting?, waiting_bytes: waiting_bytes?, ..Limits::default() })
 }
 
-pub(super) fn patience(checker: &mut Checker<'_>) -> Option<Patience> {
+pub(in crate::cli) fn patience(checker: &mut Checker<'_>) -> Option<Patience> {
     let request_head = checker.timeout("head_timeout_seconds");
     let body = checker.timeout("body_timeout_seconds");
     let replay_body = checker.timeout("replay_timeout_seconds");

@@ -8,14 +8,14 @@ use crate::config::{Checker, Settings, SourceFile};
 use crate::tls::{Certificate, Installed};
 
 /// `None` after a problem.
-pub(super) fn networks(checker: &mut Checker<'_>) -> Option<Networks> {
+pub(in crate::cli) fn networks(checker: &mut Checker<'_>) -> Option<Networks> {
     let trusted_proxies = checker.networks("trusted_proxies");
     let webhook = checker.networks("webhook_networks");
     Some(Networks { trusted_proxies: trusted_proxies?, webhook: webhook? })
 }
 
 /// `None` when none is wanted, or after a problem.
-pub(super) fn certificate(checker: &mut Checker<'_>) -> Option<Arc<Certificate>> {
+pub(in crate::cli) fn certificate(checker: &mut Checker<'_>) -> Option<Arc<Certificate>> {
     let files = checker.tls_files()?;
     match Certificate::load(&files.cert, &files.key) {
         Ok(certificate) => Some(Arc::new(certificate)),

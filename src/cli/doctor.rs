@@ -13,7 +13,7 @@ mod store;
 mod stripe;
 
 use crate::cli::doctor::finding::Findings;
-use crate::cli::doctor::server::Server;
+use crate::cli::doctor::server::{Named, Server};
 use crate::cli::doctor::settings::Wanted;
 use crate::cli::settings::{All, SettingFlags};
 use crate::cli::{Failure, block_on, core_dumps, remote};
@@ -29,6 +29,8 @@ pub struct Arguments {
     url: Option<String>,
     #[arg(long, help = "Token to call it with, of any role [env: BURSAR_TOKEN]")]
     token: Option<String>,
+    #[arg(long, value_name = "FILE", help = remote::CA_HELP)]
+    ca: Option<String>,
     /// Print one JSON object instead of lines
     #[arg(long)]
     json: bool,
@@ -49,7 +51,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let settings = arguments.settings.gather();
     let mut findings = Findings::default();
     let wanted = Wanted::check(&settings, &mut findings);
-    let named = (arguments.url.as_ref(), arguments.token.as_ref());
+    let Arguments { url, ca, token, .. } = arguments;
+    let named = Named { url: url.as_ref(), ca: ca.as_ref(), token: token.as_ref() };
     block_on(async {
         let server = Server::find(&settings, named, &wanted, &mut findings).await;
         let stored = store::check(&wanted, server.as_ref(), &mut findings);

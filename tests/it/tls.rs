@@ -419,6 +419,30 @@ fn a_certificate_that_ends_soon_is_worth_a_word() {
     assert_eq!(files.certificate().installed().not_after, Some(3_786_912_000));
 }
 
+#[test]
+fn the_doctor_looks_at_the_certificate_and_finds_the_server_behind_it() {
+    let place = Place::new();
+    let authority = Authority::new();
+    let (pair, old) = (authority.issue(), authority.issue_for_years(2010..2020));
+    let (cert, key) = (place.write("cert.pem", &pair.cert), place.write("key.pem", &pair.key));
+    let (old, its_key) = (place.write("old.pem", &old.cert), place.write("old-key.pem", &old.key));
+    let ca = place.write("ca.pem", &authority.pem);
+    let server = serve(&place, &cert, &key);
+    let address = std::fs::read_to_string(place.path("address")).unwrap();
+    let doctor = |arguments: &[&str], cert: &str, key: &str| {
+        let mut command = place.command(&[&["doctor", "--offline"], arguments].concat());
+        command.env("BURSAR_BIND", address.trim());
+        command.env("BURSAR_TLS_CERT", cert).env("BURSAR_TLS_KEY", key);
+        run(command)
+    };
+    doctor(&[], &cert, &key).expect(0).says(&["it is valid", "bursar answers at https://"]);
+    let named = ["--url", &format!("https://{}", address.trim()), "--ca", &ca];
+    doctor(&named, &old, &its_key).expect(0).says(&["has expired", "bursar answers at https://"]);
+    doctor(&[], &cert, &its_key).expect(1).says(&["WRONG   settings", "is not that of the first"]);
+    server.signal("TERM");
+    server.end().expect(0);
+}
+
 // The commands that ask a server.
 
 /// The real binary, serving TLS; it is asked through `healthcheck` whether it is there.

@@ -9,6 +9,14 @@ use crate::cli::doctor::settings::Wanted;
 use crate::cli::remote::Place;
 use crate::config::{Checker, Settings};
 
+/// What flags name.
+#[derive(Clone, Copy)]
+pub(super) struct Named<'a> {
+    pub(super) url: Option<&'a String>,
+    pub(super) ca: Option<&'a String>,
+    pub(super) token: Option<&'a String>,
+}
+
 pub(super) struct Server {
     url: String,
     client: client::Server,
@@ -16,18 +24,18 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// `named` is a URL and a token that flags give. `None` when nothing answers there.
+    /// `None` when nothing answers there.
     pub(super) async fn find(
         settings: &Settings,
-        named: (Option<&String>, Option<&String>),
+        named: Named<'_>,
         wanted: &Wanted,
         findings: &mut Findings,
     ) -> Option<Self> {
         // What is wrong with the settings is told elsewhere.
         let mut checker = Checker::new(settings);
-        let (url, token) = named;
+        let Named { url, ca, token } = named;
         let is_named = url.is_some() || checker.optional("url").is_some();
-        let place = Place::of(url, None, &mut checker)?;
+        let place = Place::of(url, ca, &mut checker)?;
         let token = token.cloned().or_else(|| checker.optional("token"));
         let client = match place.server() {
             Ok(client) => client,

@@ -41,12 +41,13 @@ impl Wanted {
         bounds::capacity(&mut checker);
         bounds::limits(&mut checker);
         bounds::patience(&mut checker);
+        checker.max_signatures();
         edge::networks(&mut checker);
         let certificate = edge::certificate(&mut checker);
-        checker.retention_days();
         checker.backfill_every();
         checker.auth_failures();
         checker.reload_every();
+        checker.retention_days();
         checker.region();
         checker.onboarding();
         checker.otlp_endpoint();
@@ -61,11 +62,14 @@ impl Wanted {
                     .for_each(|problem| findings.told(Level::Wrong, "settings", problem));
             }
         }
+        if let Some(certificate) = certificate {
+            match certificate.installed().warning() {
+                Some(warning) => findings.warning("certificate", warning, "renew it in time"),
+                None => findings.good("certificate", "it is valid, and its key belongs to it"),
+            }
+        }
         for warning in &warnings {
             findings.warning("settings", warning, "take the variable away, or correct its name");
-        }
-        if let Some(warning) = certificate.and_then(|it| it.installed().warning()) {
-            findings.warning("certificate", warning, "put a new certificate in the file's place");
         }
         if let Some((tokens, insecure)) = &tokens {
             roles(tokens, *insecure, wanted.stripe.is_some(), findings);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 use actix_web::dev::RequestHead;
 use actix_web::http::Method;
-use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use actix_web::http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use actix_web::web::Payload;
 use futures_util::StreamExt as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -90,8 +90,12 @@ pub(super) fn is_announced(head: &RequestHead) -> bool {
     let length = head.headers().get(CONTENT_LENGTH);
     length.is_some_and(|length| length != "0")
         || head.headers().contains_key(TRANSFER_ENCODING)
-        || head.upgrade()
         || head.method == Method::CONNECT
+        || head.headers().get(UPGRADE).is_some_and(is_websocket)
+}
+
+fn is_websocket(protocol: &HeaderValue) -> bool {
+    protocol.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket")
 }
 
 /// Nothing more is wanted of this client on this connection.

@@ -120,7 +120,7 @@ fn who_may_no_longer_be_paid_is_told_so() {
     reject(&demo, id.as_str().unwrap());
     browser.until_it_reads("You cannot be paid");
     browser.go_to(&format!("{sample}/onboarding/refresh"));
-    browser.until_it_reads("rejected account");
+    browser.until_it_reads("Stripe refused it");
     browser.picture("9-rejected");
 }
 

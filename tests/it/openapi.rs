@@ -97,7 +97,8 @@ fn names_in(detail: &str) -> BTreeSet<String> {
         Some((_, list)) => list.split(", ").map(str::to_owned).collect(),
         None => {
             let quoted = detail.split(['"', '`']).filter(|part| {
-                !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+                let is_name = part.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+                is_name && !part.is_empty() && *part != "nonsense"
             });
             quoted.map(str::to_owned).collect()
         }

@@ -313,11 +313,14 @@ pub(super) fn happening_of(action: Action, result: Result<Answer, CallError>) ->
 
 /// What Stripe says of a person's details can repeat them; what is kept names the field only.
 fn error_of(action: Action, status: u16, error: StripeError) -> OperationError {
+    let in_short = error.in_short();
     let StripeError { kind, code, mut message, param } = error;
     match action {
         Action::CreateAccount | Action::CreatePerson | Action::CreateOnboardingLink => {
-            "Stripe's words are not kept, since they can repeat personal details"
-                .clone_into(&mut message);
+            message = format!(
+                "{in_short}; what it said can repeat personal details and is not kept, but stands \
+                 in its Dashboard under the request's id"
+            );
         }
         Action::CreateTopup
         | Action::CancelTopup

@@ -136,6 +136,9 @@ fn the_documented_number_of_cases_is_the_number_that_is_tried() {
         counts.iter().map(|(group, [cases, refused])| format!("| {group} | {cases} | {refused} |"));
     let missing: Vec<String> = rows.filter(|row| !document.contains(row)).collect();
     assert!(missing.is_empty(), "docs/limits.md has no rows beginning with: {missing:?}");
+    let [cases, refused] = counts["all"];
+    let row = format!("| HTTP framing ([docs/limits.md](docs/limits.md)) | {cases} | {refused}: ");
+    assert!(include_str!("../../SECURITY.md").contains(&row), "SECURITY.md: {row}");
 }
 
 #[test]

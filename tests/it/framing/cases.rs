@@ -453,6 +453,11 @@ fn connections() -> Vec<Case> {
             Ends(200),
         ),
         (
+            "none, and an upgrade that Connection does not name",
+            bare("Upgrade: websocket\r\n"),
+            Ends(200),
+        ),
+        (
             "none, and an upgrade to HTTP/2",
             bare("Connection: upgrade\r\nUpgrade: h2c\r\n"),
             GoesOn(200),

@@ -205,7 +205,7 @@ impl Endpoint {
             Access::Everyone => {}
             Access::Signed => problems.extend([Code::NetworkNotAllowed, Code::Overloaded]),
             Access::Token(role) => {
-                problems.extend([Code::InvalidParameter, Code::Unauthorized]);
+                problems.extend([Code::InvalidParameter, Code::Unauthorized, Code::ForeignPage]);
                 problems.extend([Code::TooManyAttempts, Code::Overloaded]);
                 problems.extend((role != Role::Reader).then_some(Code::Forbidden));
                 problems.extend([Code::StoreUnavailable, Code::StoreDamaged]);

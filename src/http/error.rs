@@ -106,6 +106,11 @@ pub enum ApiError {
     TlsRequired,
     #[error("deliveries are not taken from this address; see BURSAR_WEBHOOK_NETWORKS")]
     NetworkNotAllowed,
+    #[error(
+        "a page of another host asks, and BURSAR_INSECURE_NO_AUTH is for this machine alone: ask \
+         at http://127.0.0.1, or set BURSAR_TOKENS"
+    )]
+    ForeignPage,
     #[error("{most} streams of changes are open; poll GET /v1/changes, or try again")]
     TooManyStreams { most: usize },
     #[error("bursar takes in as much as it can; try again")]
@@ -166,6 +171,7 @@ impl ApiError {
             Self::HeadersTooLarge { .. } | Self::TooManyHeaders { .. } => Code::HeadersTooLarge,
             Self::TlsRequired => Code::TlsRequired,
             Self::NetworkNotAllowed => Code::NetworkNotAllowed,
+            Self::ForeignPage => Code::ForeignPage,
             Self::HeadTooSlow { .. } | Self::BodyTooSlow { .. } => Code::RequestTimeout,
             Self::BodyUnreadable(_) => Code::BodyUnreadable,
             Self::InvalidBody(_) => Code::InvalidBody,

@@ -68,7 +68,6 @@ pub(super) async fn body(
     let mut response = HttpResponse::Ok();
     // It tells of people, in words that others chose.
     response.insert_header((header::CACHE_CONTROL, "no-store"));
-    response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
     Ok(response.content_type("application/json").body(body))
 }
 

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{HeaderMap, HeaderName};
+use actix_web::http::header::{HOST, HeaderMap, HeaderName, ORIGIN};
 use actix_web::web::Data;
 use ipnet::IpNet;
 
@@ -55,6 +55,28 @@ pub fn client_address(request: &HttpRequest) -> Option<IpAddr> {
     let peer = request.peer_addr()?.ip();
     let handles = request.app_data::<Data<Handles>>()?;
     Some(handles.networks.client(peer, request.headers()))
+}
+
+/// Whether a request may come from this machine's own programs and pages. A browser can be made to
+/// ask a loopback address by any page that it shows; it then names the page's host: as `Origin`,
+/// or, where that host's name was made to mean this machine, as `Host`.
+pub(super) fn is_of_this_machine(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(HOST) else { return true };
+    let Some(host) = host.to_str().ok().filter(|host| is_of_no_domain(host)) else { return false };
+    headers.get_all(ORIGIN).all(|origin| {
+        let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+        origin.is_some_and(|(_, from)| from.eq_ignore_ascii_case(host))
+    })
+}
+
+/// Whether a host, as in a URL, is a loopback address, or a name that nobody can have registered.
+fn is_of_no_domain(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, _)) if !host.ends_with(']') => name,
+        Some(_) | None => host,
+    };
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    address.map_or_else(|_| !name.is_empty() && !name.contains('.'), |it| it.is_loopback())
 }
 
 fn holds(networks: &[IpNet], address: IpAddr) -> bool {

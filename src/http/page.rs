@@ -18,7 +18,6 @@ pub(super) fn guarded(
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     for (name, value) in [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::CROSS_ORIGIN_OPENER_POLICY, "same-origin"),

@@ -12,6 +12,7 @@ use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_confi
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Server, ServiceRequest, ServiceResponse};
 use actix_web::error::DispatchError;
+use actix_web::http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
@@ -175,6 +176,8 @@ async fn attend(
     if has_body && conduct.bodies_taken() == taken {
         conduct.leave();
     }
+    // No answer is to be taken for a page or a script that its type does not say it is.
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let we_leave = response.response().head().connection_type() == ConnectionType::Close;
     if conduct.leaves() || client_leaves || we_leave {
         conduct.say_goodbye();

@@ -165,6 +165,35 @@ fn one_token_may_have_several_roles() {
     }
 }
 
+/// A browser on this machine shows pages of anyone's, which can have it ask here.
+#[test]
+fn without_authentication_pages_of_other_hosts_may_do_nothing() {
+    let variables = [("INSECURE_NO_AUTH", "true"), ("TOKENS", "")];
+    let app = TestApp::start_with(&variables, Limits::default());
+    let own = app.address().to_string();
+    let port = app.address().port();
+    let ask = |host: &str, origin: Option<&str>| {
+        let origin = origin.map(|it| format!("Origin: {it}\r\n")).unwrap_or_default();
+        let head = format!("GET /v1/summary HTTP/1.1\r\nHost: {host}\r\n{origin}");
+        let answer = raw(app.address(), format!("{head}Connection: close\r\n\r\n").as_bytes());
+        Answer::parse(&answer, false).expect("an answer")
+    };
+    let localhost = format!("localhost:{port}");
+    for host in [own.as_str(), "localhost", "LocalHost", "bursar", &localhost, "[::1]", "[::1]:80"]
+    {
+        assert_eq!(ask(host, None).status, 200, "{host}");
+        assert_eq!(ask(host, Some(&format!("http://{host}"))).status, 200, "{host}");
+    }
+    let other_port = format!("http://127.0.0.1:{}", port.wrapping_add(1));
+    for origin in ["http://evil.example", "null", "", "http://localhost.evil.example", &other_port]
+    {
+        assert_problem(&ask(&own, Some(origin)), 403, "foreign_page", origin);
+    }
+    for host in ["evil.example", "localhost.evil.example", "10.0.0.1", "", "127.0.0.1.evil"] {
+        assert_problem(&ask(host, None), 403, "foreign_page", host);
+    }
+}
+
 #[test]
 fn without_authentication_anyone_may_do_everything() {
     let variables = [("INSECURE_NO_AUTH", "true"), ("TOKENS", "")];

@@ -33,6 +33,7 @@ codes! {
     Unauthorized "unauthorized" [401] "There is no token, or no known one.";
     Forbidden "forbidden" [403] "The token has not the role that this needs.";
     NetworkNotAllowed "network_not_allowed" [403] "Deliveries are not taken from this address.";
+    ForeignPage "foreign_page" [403] "Without tokens, pages of other hosts may not ask.";
     NotFound "not_found" [404] "Nothing with this id is known, or nothing is at this path.";
     MethodNotAllowed "method_not_allowed" [405] "The path answers the methods of the Allow header.";
     RequestTimeout "request_timeout" [408] "The request or its body did not come in time.";

@@ -97,7 +97,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn parse(bytes: &[u8], of_head: bool) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8], of_head: bool) -> Option<Self> {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
         let (head, body) = (std::str::from_utf8(&bytes[..end]).ok()?, &bytes[end + 4..]);
         let mut lines = head.split("\r\n");

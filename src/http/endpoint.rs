@@ -8,6 +8,25 @@ use actix_web::{Resource, Route, guard, web};
 use crate::http::error::{ApiError, Code};
 use crate::token::Role;
 
+/// What all may answer that have something done at Stripe.
+const ASKED_OF_STRIPE: [Code; 15] = [
+    Code::InvalidBody,
+    Code::InvalidRequest,
+    Code::InvalidAtStripe,
+    Code::IdempotencyKeyMissing,
+    Code::IdempotencyKeyInvalid,
+    Code::IdempotencyMismatch,
+    Code::AccountUnknown,
+    Code::NotPossible,
+    Code::NotDone,
+    Code::RefusedByStripe,
+    Code::StripeUnreachable,
+    Code::StripeKeyMissing,
+    Code::StripeRefused,
+    Code::NotSent,
+    Code::OutcomeUnknown,
+];
+
 /// Endpoints that belong together.
 pub struct Group {
     pub name: &'static str,
@@ -209,6 +228,9 @@ impl Endpoint {
                 problems.extend([Code::TooManyAttempts, Code::Overloaded]);
                 problems.extend((role != Role::Reader).then_some(Code::Forbidden));
                 problems.extend([Code::StoreUnavailable, Code::StoreDamaged]);
+                if role == Role::Payer {
+                    problems.extend(ASKED_OF_STRIPE);
+                }
             }
         }
         if !matches!(self.body, Body::None) {

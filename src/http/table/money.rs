@@ -13,65 +13,14 @@ const DONE: &[Answer] = &[
     Answer::Json(201, "Operation", "It is done; Location names the operation."),
     Answer::Json(202, "Operation", "It is under way, or waits; Location names the operation."),
 ];
-/// Of all that is asked of Stripe.
-const PROBLEMS: &[Code] = &[
-    Code::InvalidBody,
-    Code::InvalidRequest,
-    Code::InvalidAtStripe,
-    Code::IdempotencyKeyMissing,
-    Code::IdempotencyKeyInvalid,
-    Code::IdempotencyMismatch,
-    Code::AccountUnknown,
-    Code::NotPossible,
-    Code::NotDone,
-    Code::RefusedByStripe,
-    Code::StripeUnreachable,
-    Code::StripeKeyMissing,
-    Code::StripeRefused,
-    Code::NotSent,
-    Code::OutcomeUnknown,
-];
-const ACCOUNT_PROBLEMS: &[Code] = &[
-    Code::InvalidBody,
-    Code::InvalidRequest,
-    Code::InvalidAtStripe,
-    Code::IdempotencyKeyMissing,
-    Code::IdempotencyKeyInvalid,
-    Code::IdempotencyMismatch,
-    Code::AccountUnknown,
-    Code::LinkAlreadyCreated,
-    Code::LinkExpired,
-    Code::ReferenceTaken,
-    Code::NotPossible,
-    Code::NotDone,
-    Code::RefusedByStripe,
-    Code::StripeUnreachable,
-    Code::StripeKeyMissing,
-    Code::StripeRefused,
-    Code::NotSent,
-    Code::OutcomeUnknown,
-];
+const ACCOUNT_PROBLEMS: &[Code] =
+    &[Code::LinkAlreadyCreated, Code::LinkExpired, Code::ReferenceTaken];
 const TRANSFER_PROBLEMS: &[Code] = &[
-    Code::InvalidBody,
-    Code::InvalidRequest,
-    Code::InvalidAtStripe,
-    Code::IdempotencyKeyMissing,
-    Code::IdempotencyKeyInvalid,
-    Code::IdempotencyMismatch,
-    Code::AccountUnknown,
     Code::AccountNotPayable,
     Code::RegionNotAllowed,
     Code::BalanceInsufficient,
     Code::CurrencyNotAvailable,
     Code::TopupFailed,
-    Code::NotPossible,
-    Code::NotDone,
-    Code::RefusedByStripe,
-    Code::StripeUnreachable,
-    Code::StripeKeyMissing,
-    Code::StripeRefused,
-    Code::NotSent,
-    Code::OutcomeUnknown,
 ];
 
 pub(super) const ONBOARDING: Group = Group {
@@ -127,8 +76,7 @@ pub(super) const MONEY: Group = Group {
         Endpoint::post("/v1/topups", "Adds funds", Role::Payer, || to(money::create_topup))
             .takes(KEYED)
             .body(Body::Required("TopupOrder"))
-            .answers(DONE)
-            .problems(PROBLEMS),
+            .answers(DONE),
         Endpoint::post("/v1/topups/{id}/cancel", "Cancels a pending top-up", Role::Payer, || {
             to(money::cancel_topup)
         })
@@ -137,8 +85,7 @@ pub(super) const MONEY: Group = Group {
         .answers(&[
             Answer::Json(200, "Operation", "It is done; Location names the operation."),
             Answer::Json(202, "Operation", "It is under way; Location names the operation."),
-        ])
-        .problems(PROBLEMS),
+        ]),
         Endpoint::post("/v1/transfers", "Pays a connected account", Role::Payer, || {
             to(money::create_transfer)
         })

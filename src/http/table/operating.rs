@@ -1,5 +1,6 @@
 //! What operators do.
 
+use actix_web::Route;
 use actix_web::web::to;
 
 use super::parameters as p;
@@ -11,14 +12,22 @@ use crate::token::Role;
 
 const BECAUSE: Body = Body::Optional("Because");
 const RECEIPT: &[Answer] = &[Answer::Json(200, "Receipt", "The event that tells of it.")];
-const REFETCH: &str = "Takes it in as an event of its own, with the source `refetch`.";
-const REFETCH_PROBLEMS: &[Code] = &[
-    Code::InvalidBody,
-    Code::OtherMode,
-    Code::StripeKeyMissing,
-    Code::StripeRefused,
-    Code::StripeUnavailable,
-];
+
+/// A fetch of an object from Stripe, whichever it is.
+const fn fetches(path: &'static str, summary: &'static str, route: fn() -> Route) -> Endpoint {
+    Endpoint::post(path, summary, Role::Operator, route)
+        .about("Takes it in as an event of its own, with the source `refetch`.")
+        .body(BECAUSE)
+        .answers(RECEIPT)
+        .problems(&[
+            Code::InvalidBody,
+            Code::NotFound,
+            Code::OtherMode,
+            Code::StripeKeyMissing,
+            Code::StripeRefused,
+            Code::StripeUnavailable,
+        ])
+}
 
 pub(super) const REPAIR: Group = Group {
     name: "Repair",
@@ -111,67 +120,23 @@ pub(super) const FETCHING: Group = Group {
         Endpoint::get("/v1/backfills/{id}", "How far a backfill is", || to(backfills::backfill))
             .answers(&[Answer::Json(200, "Backfill", "The run.")])
             .problems(&[Code::StripeKeyMissing]),
-        Endpoint::post(
-            "/v1/accounts/{id}/refetch",
-            "Fetches an account as it is now",
-            Role::Operator,
-            || refetch::refetch(Kind::Account),
-        )
-        .about(REFETCH)
-        .takes(&[p::LIVEMODE])
-        .body(BECAUSE)
-        .answers(RECEIPT)
-        .problems(REFETCH_PROBLEMS),
-        Endpoint::post(
-            "/v1/topups/{id}/refetch",
-            "Fetches a top-up as it is now",
-            Role::Operator,
-            || refetch::refetch(Kind::Topup),
-        )
-        .about(REFETCH)
-        .takes(&[p::LIVEMODE])
-        .body(BECAUSE)
-        .answers(RECEIPT)
-        .problems(REFETCH_PROBLEMS),
-        Endpoint::post(
-            "/v1/transfers/{id}/refetch",
-            "Fetches a transfer as it is now",
-            Role::Operator,
-            || refetch::refetch(Kind::Transfer),
-        )
-        .about(REFETCH)
-        .takes(&[p::LIVEMODE])
-        .body(BECAUSE)
-        .answers(RECEIPT)
-        .problems(REFETCH_PROBLEMS),
-        Endpoint::post(
-            "/v1/payouts/{id}/refetch",
-            "Fetches a payout as it is now",
-            Role::Operator,
-            || refetch::refetch(Kind::Payout),
-        )
-        .about(REFETCH)
-        .takes(&[p::OWNER, p::LIVEMODE])
-        .body(BECAUSE)
-        .answers(RECEIPT)
-        .problems(REFETCH_PROBLEMS),
-        Endpoint::post(
-            "/v1/balance/refetch",
-            "Fetches a balance as it is now",
-            Role::Operator,
-            || to(refetch::balance),
-        )
-        .about(REFETCH)
-        .takes(&[p::OWNER, p::LIVEMODE])
-        .body(BECAUSE)
-        .answers(RECEIPT)
-        .problems(&[
-            Code::InvalidBody,
-            Code::NotFound,
-            Code::OtherMode,
-            Code::StripeKeyMissing,
-            Code::StripeRefused,
-            Code::StripeUnavailable,
-        ]),
+        fetches("/v1/accounts/{id}/refetch", "Fetches an account as it is now", || {
+            refetch::refetch(Kind::Account)
+        })
+        .takes(&[p::LIVEMODE]),
+        fetches("/v1/topups/{id}/refetch", "Fetches a top-up as it is now", || {
+            refetch::refetch(Kind::Topup)
+        })
+        .takes(&[p::LIVEMODE]),
+        fetches("/v1/transfers/{id}/refetch", "Fetches a transfer as it is now", || {
+            refetch::refetch(Kind::Transfer)
+        })
+        .takes(&[p::LIVEMODE]),
+        fetches("/v1/payouts/{id}/refetch", "Fetches a payout as it is now", || {
+            refetch::refetch(Kind::Payout)
+        })
+        .takes(&[p::OWNER, p::LIVEMODE]),
+        fetches("/v1/balance/refetch", "Fetches a balance as it is now", || to(refetch::balance))
+            .takes(&[p::OWNER, p::LIVEMODE]),
     ],
 };

@@ -14,22 +14,15 @@ pub use otlp::Traces;
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterExt as _, filter_fn};
-use tracing_subscriber::layer::{Filter, SubscriberExt as _};
+use tracing_subscriber::layer::{Filter, Identity, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _, fmt};
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 /// Logs to stderr, so that stdout stays for what a command answers. Once per process; a second
 /// call changes nothing.
 pub fn start(filter: &str, json: bool) {
-    let coloured = std::io::stderr().is_terminal();
-    let log = fmt::layer().with_ansi(coloured).with_writer(move || lines::Lines { coloured });
-    let registry = tracing_subscriber::registry();
-    if json {
-        registry.with(log.json().with_filter(log_filter(filter))).try_init().ok();
-    } else {
-        registry.with(log.with_target(false).with_filter(log_filter(filter))).try_init().ok();
-    }
+    log_beside(Identity::new(), filter, json);
 }
 
 /// The same, and sends spans to a collector. `endpoint` is where it takes OTLP over HTTP, such as
@@ -37,15 +30,19 @@ pub fn start(filter: &str, json: bool) {
 /// system gives no thread.
 pub fn start_with_traces(filter: &str, json: bool, endpoint: &str) -> std::io::Result<Traces> {
     let (layer, traces) = otlp::start(endpoint)?;
+    log_beside(layer, filter, json);
+    Ok(traces)
+}
+
+fn log_beside(other: impl Layer<Registry> + Send + Sync, filter: &str, json: bool) {
     let coloured = std::io::stderr().is_terminal();
     let log = fmt::layer().with_ansi(coloured).with_writer(move || lines::Lines { coloured });
-    let registry = tracing_subscriber::registry().with(layer);
+    let registry = tracing_subscriber::registry().with(other);
     if json {
         registry.with(log.json().with_filter(log_filter(filter))).try_init().ok();
     } else {
         registry.with(log.with_target(false).with_filter(log_filter(filter))).try_init().ok();
     }
-    Ok(traces)
 }
 
 /// What is logged. What other crates say below `info` can be whole requests and answers, with
